@@ -1,0 +1,216 @@
+"""Replicate, by its HTTP API (https://replicate.com/docs/reference/http)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
+
+from providers import names
+from providers.errors import ProviderError, RemoteJobNotFound, UnexpectedPayload
+from providers.http import ApiAnswer, ApiClient
+from providers.replicate import mapping
+from providers.snapshots import Account, FetchFailure, Hardware, JobRef, JobSnapshot, Listing
+
+TRAINING, PREDICTION = "training", "prediction"
+COLLECTIONS = {TRAINING: "/v1/trainings", PREDICTION: "/v1/predictions"}
+
+# Both lists hold 100 rows a page and take no page size (Replicate's OpenAPI).
+PAGE_ROWS = 100
+CONCURRENT_CALLS = 16
+# Below this, asking one by one is cheaper than the two lists, and brings the logs.
+FEW_JOBS = 2
+# A page without a wanted job is worth the twentieth part of the single calls that the pages behind it may save.
+SINGLE_CALLS_PER_BLANK_PAGE = 20
+MAX_PAGES = 200
+# created_at is not stable at Replicate (it moves by fractions of a second between answers).
+CREATED_AT_SLACK = timedelta(minutes=1)
+
+
+class ReplicateProvider:
+    """Jobs of one Replicate account: its predictions and its trainings, which share one space of ids."""
+
+    name: ClassVar[str] = mapping.PROVIDER
+    label: ClassVar[str] = names.LABELS[name]
+
+    def __init__(self, *, token: str, base_url: str = "https://api.replicate.com") -> None:
+        self._api = ApiClient(label=self.label, base_url=base_url, token=token, pool_size=2 * CONCURRENT_CALLS)
+        self._pool = ThreadPoolExecutor(CONCURRENT_CALLS, thread_name_prefix="replicate")
+
+    def account(self) -> Account:
+        return mapping.account(self._api.get("/v1/account").payload)
+
+    def hardware(self) -> Sequence[Hardware]:
+        return mapping.hardware(self._api.get("/v1/hardware").payload)
+
+    def webhook_secret(self) -> str:
+        """The key that Replicate signs this account's webhooks with."""
+        payload = self._api.get("/v1/webhooks/default/secret").payload
+        key = payload.get("key") if isinstance(payload, dict) else None
+        if not isinstance(key, str) or not key:
+            raise UnexpectedPayload("Replicate sent no webhook secret.")
+        return key
+
+    def list_recent(self, *, limit: int = 100) -> Listing:
+        """Return the newest ``limit`` jobs of both lists together, each once.
+
+        Raises the first error only if neither list could be read; otherwise errors stand beside what was read.
+        """
+        reads = {kind: self._pool.submit(self._read_newest, kind, limit) for kind in COLLECTIONS}
+        found: dict[str, JobSnapshot] = {}
+        errors: list[ProviderError] = []
+        failed_lists = 0
+        for read in reads.values():
+            try:
+                snapshots, unreadable = read.result()
+            except ProviderError as error:
+                failed_lists += 1
+                errors.append(error)
+                continue
+            errors.extend(unreadable)
+            for snapshot in snapshots:
+                found.setdefault(snapshot.external_id, snapshot)
+        if failed_lists == len(COLLECTIONS):
+            raise errors[0]
+        newest = sorted(found.values(), key=_age_key, reverse=True)[:limit]
+        return Listing(snapshots=tuple(newest), errors=tuple(errors))
+
+    def fetch(self, job: JobRef) -> JobSnapshot:
+        """One job with its log. Of unknown kind, both endpoints are asked before it counts as not found."""
+        kinds = (job.kind,) if job.kind in COLLECTIONS else (PREDICTION, TRAINING)
+        for kind in kinds[:-1]:
+            try:
+                return self._fetch_as(kind, job)
+            except RemoteJobNotFound:
+                continue
+        return self._fetch_as(kinds[-1], job)
+
+    def fetch_many(self, jobs: Sequence[JobRef]) -> Iterator[JobSnapshot | FetchFailure]:
+        """List pages first (100 jobs a call, without logs), single calls for what they lack."""
+        wanted = {job.external_id: job for job in jobs}
+        if len(wanted) > FEW_JOBS:
+            for snapshot in self._from_lists(wanted.values()):
+                if wanted.pop(snapshot.external_id, None) is not None:
+                    yield snapshot
+        yield from self._pool.map(self._fetch_or_fail, wanted.values())
+
+    def create(self, request: Mapping[str, Any]) -> JobSnapshot:
+        """Start a training (``model``, ``version``, ``destination``) or, without a destination, a prediction."""
+        body = {key: value for key, value in request.items() if key != "model" and value is not None}
+        model = request.get("model")
+        if "destination" in body:
+            version = body.pop("version")
+            answer = self._api.post(f"/v1/models/{model}/versions/{version}/trainings", body)
+            return self._snapshot(answer, TRAINING)
+        path = COLLECTIONS[PREDICTION] if model is None else f"/v1/models/{model}/predictions"
+        return self._snapshot(self._api.post(path, body), PREDICTION)
+
+    def cancel(self, job: JobRef) -> JobSnapshot:
+        kind = job.kind if job.kind in COLLECTIONS else PREDICTION
+        return self._snapshot(self._api.post(f"{COLLECTIONS[kind]}/{job.external_id}/cancel"), kind)
+
+    def _snapshot(self, answer: ApiAnswer, kind: str | None) -> JobSnapshot:
+        return mapping.snapshot(answer.payload, as_of=answer.as_of, kind=kind)
+
+    def _fetch_as(self, kind: str, job: JobRef) -> JobSnapshot:
+        answer = self._api.get(f"{COLLECTIONS[kind]}/{job.external_id}")
+        # /predictions/{id} answers for a training too: only a list tells the kind for certain.
+        snapshot = self._snapshot(answer, job.kind)
+        if snapshot.external_id != job.external_id:
+            raise UnexpectedPayload(f"Replicate answered for another job than {job.external_id}.")
+        return snapshot
+
+    def _fetch_or_fail(self, job: JobRef) -> JobSnapshot | FetchFailure:
+        try:
+            return self.fetch(job)
+        except ProviderError as error:
+            return FetchFailure(external_id=job.external_id, error=error)
+
+    def _read_newest(self, kind: str, limit: int) -> tuple[list[JobSnapshot], list[ProviderError]]:
+        """Up to ``limit`` rows of one list, newest first, and what was wrong with single rows or later pages."""
+        found: list[JobSnapshot] = []
+        errors: list[ProviderError] = []
+        pages = self._pages(kind)
+        while len(found) < limit:
+            try:
+                snapshots, unreadable = next(pages)
+            except StopIteration:
+                break
+            except ProviderError as error:
+                if not found:
+                    raise
+                errors.append(error)
+                break
+            found.extend(snapshots)
+            errors.extend(unreadable)
+        return found, errors
+
+    def _from_lists(self, jobs: Sequence[JobRef] | Any) -> Iterator[JobSnapshot]:
+        """What the list pages say of ``jobs``; pages are read only while they save calls."""
+        readers: list[Callable[[], list[JobSnapshot]]] = []
+        jobs = list(jobs)
+        for kind in COLLECTIONS:
+            wanted = [job for job in jobs if job.kind in (kind, None) or job.kind not in COLLECTIONS]
+            if wanted:
+                readers.append(lambda kind=kind, wanted=wanted: self._find_in_list(kind, wanted))
+        for found in [self._pool.submit(reader) for reader in readers]:
+            yield from found.result()
+
+    def _find_in_list(self, kind: str, jobs: Sequence[JobRef]) -> list[JobSnapshot]:
+        missing = {job.external_id for job in jobs}
+        oldest = min((job.created_at for job in jobs if job.created_at), default=None)
+        found: list[JobSnapshot] = []
+        blank_pages = 0
+        try:
+            for rows, _ in self._pages(kind):
+                hits = [row for row in rows if row.external_id in missing]
+                found.extend(hits)
+                missing.difference_update(row.external_id for row in hits)
+                blank_pages = 0 if hits else blank_pages + 1
+                if not missing or _is_past(rows, oldest):
+                    break
+                if blank_pages > len(missing) // SINGLE_CALLS_PER_BLANK_PAGE:
+                    break
+        except ProviderError:
+            # Whatever the list could not say is asked for singly, and each single call reports its own error.
+            return found
+        return found
+
+    def _pages(self, kind: str) -> Iterator[tuple[list[JobSnapshot], list[ProviderError]]]:
+        """The pages of a list, newest first. One bad row spoils neither its page nor the rest."""
+        path = COLLECTIONS[kind]
+        cursor: str | None = None
+        seen: set[str] = set()
+        for _ in range(MAX_PAGES):
+            answer = self._api.get(path, {"cursor": cursor} if cursor else None)
+            rows, following = mapping.page(answer.payload)
+            snapshots: list[JobSnapshot] = []
+            errors: list[ProviderError] = []
+            for row in rows:
+                try:
+                    snapshots.append(mapping.snapshot(row, as_of=answer.as_of, kind=kind))
+                except UnexpectedPayload as error:
+                    errors.append(error)
+            yield snapshots, errors
+            cursor = self._cursor(following, path)
+            if cursor is None or cursor in seen:
+                return
+            seen.add(cursor)
+
+    def _cursor(self, following: str | None, path: str) -> str | None:
+        """The cursor in a ``next`` link. The link itself is never followed: the token stays on our own origin."""
+        if following is None:
+            return None
+        if not self._api.owns(following) or urlsplit(following).path.rstrip("/") != urlsplit(path).path:
+            raise UnexpectedPayload("Replicate's list continues at another address; it was not followed.")
+        return next(iter(parse_qs(urlsplit(following).query).get("cursor", [])), None)
+
+
+def _age_key(snapshot: JobSnapshot) -> float:
+    return snapshot.created_at.timestamp() if snapshot.created_at else 0.0
+
+
+def _is_past(rows: Sequence[JobSnapshot], oldest: datetime | None) -> bool:
+    """Whether a page already reaches behind the oldest job that is looked for."""
+    times = [row.created_at for row in rows if row.created_at]
+    return bool(oldest and times) and min(times) < oldest - CREATED_AT_SLACK
