@@ -1,0 +1,65 @@
+"""The web process: event streams as pure ASGI, everything else Django under WSGI in threads.
+
+Django under ASGI starts a thread and opens a database connection for every request, and keeps both for every stream.
+Here threads and connections stay. Requests that may have to wait for a provider have threads of their own, so that a
+provider that hangs takes its time from them alone and the plain pages go on (docs/adr/0002-web-stack.md).
+"""
+
+import os
+
+from a2wsgi import WSGIMiddleware
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "simpletuner_cloud.settings")
+django = get_wsgi_application()
+
+from jobs.stream import EventStream  # noqa: E402  (models can be imported only after Django is set up)
+
+EVENTS_PATH = "/api/events"
+# Few threads: they share one core under the interpreter's lock, and more of them made every request slower (STACK).
+PAGE_THREADS = 4
+PROVIDER_THREADS = 16
+PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate")
+
+
+class WebApplication:
+    """One port for pages, API and events."""
+
+    def __init__(self) -> None:
+        self._events = EventStream()
+        self._pages = WSGIMiddleware(django, workers=PAGE_THREADS)
+        self._provider_calls = WSGIMiddleware(django, workers=PROVIDER_THREADS)
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["path"].rstrip("/") == EVENTS_PATH:
+            await self._events(scope, receive, send)
+        elif may_wait_for_provider(scope["path"], scope["query_string"]):
+            await self._provider_calls(scope, receive, send)  # type: ignore[arg-type]
+        else:
+            await self._pages(scope, receive, send)  # type: ignore[arg-type]
+
+    async def _live(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._events.start()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self._events.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def may_wait_for_provider(path: str, query: bytes) -> bool:
+    """Whether serving a request may mean asking a provider."""
+    return path.rstrip("/").endswith(PROVIDER_PATHS) or b"sync_active=" in query or b"include_replicate=" in query
+
+
+application = WebApplication()

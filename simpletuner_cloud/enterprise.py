@@ -1,0 +1,141 @@
+"""``simpletuner-enterprise.yaml`` -> one frozen, checked value (SPEC A5.3, A7.1).
+
+Only the parts that this product reads are checked; the file may hold more for others.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from django.core.exceptions import ImproperlyConfigured
+
+from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS, MINIMUM_QUEUE_SECONDS
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class EnterpriseConfig:
+    """What the file says; ``None`` where it says nothing. Intervals are in seconds."""
+
+    job_polling_enabled: bool | None = None
+    job_polling_interval: float | None = None
+    queue_processing_enabled: bool | None = None
+    queue_processing_interval: float | None = None
+    webhook_urls: Mapping[str, str] = field(default_factory=dict)
+
+
+def load(path: Path) -> EnterpriseConfig:
+    """Read the file; without one, nothing is configured. Raises ``ImproperlyConfigured`` naming the setting."""
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return EnterpriseConfig()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{path.name} cannot be read: {error}.") from error
+    try:
+        document = yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        raise ImproperlyConfigured(f"{path.name} is not valid YAML: {error}") from error
+    return parse(document, name=path.name)
+
+
+def parse(document: object, *, name: str = "simpletuner-enterprise.yaml") -> EnterpriseConfig:
+    """Check a parsed document; ``name`` stands before every complaint."""
+    try:
+        return _read(_Section("", document))
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
+
+
+def _read(root: "_Section") -> EnterpriseConfig:
+    background = root.section("background")
+    polling = background.section("job_status_polling", known=("enabled", "interval_seconds", "job_polling_interval"))
+    queue = background.section("queue_processing", known=("enabled", "interval_seconds"))
+    intervals = (
+        polling.seconds("interval_seconds", MINIMUM_POLL_SECONDS),
+        polling.seconds("job_polling_interval", MINIMUM_POLL_SECONDS),
+        background.seconds("job_polling_interval", MINIMUM_POLL_SECONDS),
+        root.seconds("job_polling_interval", MINIMUM_POLL_SECONDS),
+    )
+    enabled = (polling.flag("enabled"), background.flag("job_polling_enabled"), root.flag("job_polling_enabled"))
+    return EnterpriseConfig(
+        job_polling_enabled=next((value for value in enabled if value is not None), None),
+        job_polling_interval=next((value for value in intervals if value is not None), None),
+        queue_processing_enabled=queue.flag("enabled"),
+        queue_processing_interval=queue.seconds("interval_seconds", MINIMUM_QUEUE_SECONDS),
+        webhook_urls=_webhook_urls(root.section("providers")),
+    )
+
+
+def check_webhook_url(url: object, setting: str) -> str:
+    """Return a URL that a provider may call: https, or plain http on this machine. Raises ``ImproperlyConfigured``."""
+    refusal = ImproperlyConfigured(f"{setting} must be an https URL (or http on a loopback address).")
+    if not isinstance(url, str):
+        raise refusal
+    try:
+        parts = urlsplit(url.strip())
+        host = parts.hostname
+    except ValueError:
+        raise refusal from None
+    if not host or parts.username or parts.password:
+        raise refusal
+    if parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK_HOSTS):
+        return url.strip()
+    raise refusal
+
+
+def _webhook_urls(providers: "_Section") -> dict[str, str]:
+    found = {}
+    for provider in providers.keys():
+        section = providers.section(provider)
+        url = section.values.get("webhook_url")
+        if url not in (None, ""):
+            found[provider] = check_webhook_url(url, section.path("webhook_url"))
+    return found
+
+
+class _Section:
+    """A mapping of the document, with the dotted name that error messages use."""
+
+    def __init__(self, name: str, values: object, *, known: tuple[str, ...] | None = None) -> None:
+        self.name = name
+        if values is None:
+            values = {}
+        if not isinstance(values, dict):
+            raise ImproperlyConfigured(f"{name or 'the document'} must be a mapping; it is {type(values).__name__}.")
+        self.values: dict[Any, Any] = values
+        unknown = sorted(str(key) for key in values if known is not None and key not in known)
+        if unknown:
+            raise ImproperlyConfigured(f"{self.path(unknown[0])} is not a known setting; known: {', '.join(known or ())}.")
+
+    def keys(self) -> list[str]:
+        return [str(key) for key in self.values]
+
+    def section(self, key: str, *, known: tuple[str, ...] | None = None) -> "_Section":
+        return _Section(self.path(key), self.values.get(key), known=known)
+
+    def path(self, key: str) -> str:
+        return f"{self.name}.{key}" if self.name else key
+
+    def flag(self, key: str) -> bool | None:
+        value = self.values.get(key)
+        if value is None or isinstance(value, bool):
+            return value
+        raise ImproperlyConfigured(f"{self.path(key)} must be true or false; it is {value!r}.")
+
+    def seconds(self, key: str, minimum: float) -> float | None:
+        value = self.values.get(key)
+        if value is None:
+            return None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not is_number or not minimum <= value <= MAXIMUM_INTERVAL_SECONDS:
+            limits = f"{minimum:g} and {MAXIMUM_INTERVAL_SECONDS:g}"
+            raise ImproperlyConfigured(
+                f"{self.path(key)} must be a number of seconds between {limits}; it is {value!r}."
+            )
+        return float(value)

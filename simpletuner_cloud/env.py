@@ -1,0 +1,60 @@
+"""Typed, loud readers of environment variables: a bad value stops the start and names the variable."""
+
+import os
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable without surrounding blanks; an empty one counts as not set."""
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool) -> bool:
+    word = text(name).lower()
+    if not word:
+        return default
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    raise ImproperlyConfigured(f"{name} must be one of true, false, 1, 0, yes, no, on, off; it is {word!r}.")
+
+
+def number(name: str, default: float | None, *, minimum: float, maximum: float) -> float | None:
+    word = text(name)
+    if not word:
+        return default
+    try:
+        value = float(word)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a number; it is {word!r}.") from None
+    if not minimum <= value <= maximum:
+        raise ImproperlyConfigured(f"{name} must lie between {minimum:g} and {maximum:g}; it is {word!r}.")
+    return value
+
+
+def integer(name: str, default: int, *, minimum: int, maximum: int) -> int:
+    value = number(name, default, minimum=minimum, maximum=maximum)
+    if value is None or value != int(value):
+        raise ImproperlyConfigured(f"{name} must be a whole number; it is {text(name)!r}.")
+    return int(value)
+
+
+def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
+    """A comma-separated list."""
+    listed = [word.strip() for word in text(name).split(",") if word.strip()]
+    return listed or list(default)
+
+
+def url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
+    value = text(name, default)
+    parts = urlsplit(value)
+    if value and (parts.scheme not in schemes or not (parts.netloc or parts.path)):
+        # The value may hold a password: it is not repeated.
+        raise ImproperlyConfigured(f"{name} must be a URL that starts with {' or '.join(f'{s}://' for s in schemes)}.")
+    return value

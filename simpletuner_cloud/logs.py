@@ -1,0 +1,89 @@
+"""Structured logging to standard output and to ``server.log`` (SPEC A5.5).
+
+Several processes share the file, so it is rotated under a lock (concurrent-log-handler).
+"""
+
+import logging.config
+import os
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+
+from simpletuner_cloud import env
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+FILE_BYTES = 10 * 1024 * 1024
+FILES_KEPT = 5
+
+
+def configure(file: Path) -> None:
+    """Set up logging for this process. ``SIMPLETUNER_PROCESS`` names it in every line."""
+    level = env.text("SIMPLETUNER_LOG_LEVEL", "INFO").upper()
+    if level not in LEVELS:
+        raise ImproperlyConfigured(f"SIMPLETUNER_LOG_LEVEL must be one of {', '.join(LEVELS)}; it is {level!r}.")
+    process = env.text("SIMPLETUNER_PROCESS", "manage")
+
+    def name_process(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+        event["process"] = process
+        return event
+
+    shared = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        name_process,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ExtraAdder(),
+    ]
+    renderer = structlog.processors.LogfmtRenderer(
+        key_order=["timestamp", "level", "process", "event"], bool_as_flag=False, drop_missing=True
+    )
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "logfmt": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "processors": [
+                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                        structlog.processors.format_exc_info,
+                        renderer,
+                    ],
+                    "foreign_pre_chain": shared,
+                }
+            },
+            "handlers": {
+                "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "logfmt"},
+                "file": {
+                    "class": "concurrent_log_handler.ConcurrentRotatingFileHandler",
+                    "filename": os.fspath(file),
+                    "maxBytes": FILE_BYTES,
+                    "backupCount": FILES_KEPT,
+                    "encoding": "utf-8",
+                    "formatter": "logfmt",
+                },
+            },
+            "root": {"handlers": ["stdout", "file"], "level": level},
+            "loggers": {
+                # One line per request is the web server's job at DEBUG only; a page open all day asks every few seconds.
+                "uvicorn.access": {"level": "DEBUG" if level == "DEBUG" else "WARNING"},
+                "celery.app.trace": {"level": "WARNING"},
+                "celery.worker.strategy": {"level": "WARNING"},
+                "celery.beat": {"level": "WARNING"},
+                "httpx": {"level": "WARNING"},
+                "django.request": {"level": "ERROR"},
+            },
+        }
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )

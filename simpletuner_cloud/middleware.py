@@ -1,0 +1,103 @@
+"""What every request passes before Django's own middleware."""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractUser
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.functional import SimpleLazyObject
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OWNER = "owner"
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+# Swagger UI sets styles from script-made markup.
+DOCS_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+DOCS_PATH = "/api/docs"
+
+
+class ContentSecurityPolicyMiddleware:
+    """No inline script, no foreign origin, no frame around us."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        is_docs = request.path.startswith(DOCS_PATH)
+        response.headers.setdefault("Content-Security-Policy", DOCS_POLICY if is_docs else POLICY)
+        return response
+
+
+class OptionalTrailingSlashMiddleware:
+    """Below /api/ a trailing slash makes no difference, and no redirect: a redirected POST would lose its body."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
+            request.path_info = request.path_info.rstrip("/")
+        return self._get_response(request)
+
+
+class SameOriginMiddleware:
+    """A page elsewhere must not press anything here, with or without a login.
+
+    Browsers name the page that a request comes from; programs such as curl name none and are not meant.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method not in SAFE_METHODS and not self._is_ours(request):
+            detail = "Requests that change something are taken from our own pages only."
+            return JsonResponse({"detail": detail, "code": "cross_origin"}, status=403)
+        return self._get_response(request)
+
+    def _is_ours(self, request: HttpRequest) -> bool:
+        origin = request.headers.get("Origin")
+        if origin is not None:
+            return urlsplit(origin).netloc == request.get_host()
+        return request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+
+
+class OwnerMiddleware:
+    """In single-user mode (loopback only) whoever is there is the owner; nobody has to log in."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if settings.SINGLE_USER:
+            known = request.user
+            request.user = SimpleLazyObject(lambda: known if known.is_authenticated else owner())  # type: ignore[assignment]
+        return self._get_response(request)
+
+
+def owner() -> AbstractUser:
+    """The owner's account, made at first use. It has no password: it cannot be logged into from anywhere."""
+    users = get_user_model().objects
+    user, created = users.get_or_create(username=OWNER, defaults={"is_staff": True, "is_superuser": True})
+    if created:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    return user

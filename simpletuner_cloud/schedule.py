@@ -1,0 +1,47 @@
+"""What beat sends, and how often."""
+
+from typing import Any
+
+from django.conf import settings
+
+from jobs.policy import DEFAULT_QUEUE_SECONDS, polling_policy
+
+
+def beat_schedule(
+    *, poll_enabled: bool, poll_seconds: float, queue_enabled: bool, queue_seconds: float
+) -> dict[str, dict[str, Any]]:
+    """Entries for ``beat_schedule``, intervals in seconds.
+
+    A message lives no longer than its interval, so that a worker that was away works off no backlog of ticks.
+    """
+    entries = {}
+    if poll_enabled:
+        entries["poll-active-jobs"] = _entry("jobs.tasks.poll_active_jobs", poll_seconds)
+    if queue_enabled:
+        entries["process-queue"] = _entry("jobs.tasks.process_queue", queue_seconds)
+    return entries
+
+
+def configured_schedule() -> dict[str, dict[str, Any]]:
+    """Return the schedule that the settings ask for.
+
+    A webhook URL may be set and removed while we run, so it only decides at each tick whether to poll; what the
+    enterprise file switches off outright is not scheduled at all.
+    """
+    file = settings.ENTERPRISE
+    policy = polling_policy(
+        file_enabled=file.job_polling_enabled,
+        file_interval=file.job_polling_interval,
+        environment_interval=settings.JOB_POLL_INTERVAL,
+        webhook_configured=False,
+    )
+    return beat_schedule(
+        poll_enabled=policy.enabled,
+        poll_seconds=policy.interval_seconds,
+        queue_enabled=file.queue_processing_enabled is not False,
+        queue_seconds=file.queue_processing_interval or DEFAULT_QUEUE_SECONDS,
+    )
+
+
+def _entry(task: str, seconds: float) -> dict[str, Any]:
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}

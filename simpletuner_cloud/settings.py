@@ -1,0 +1,218 @@
+"""One settings module for every environment; what differs comes from environment variables.
+
+Every variable is described in docs/operations.md and listed in .env.example.
+"""
+
+from pathlib import Path
+
+import dj_database_url
+import django_stubs_ext
+from django.utils.translation import gettext_lazy as _
+
+from simpletuner_cloud import __version__, enterprise, env, logs
+from simpletuner_cloud.redis_url import redis_options
+from simpletuner_cloud.secret_key import load_or_create
+from simpletuner_cloud.store_mode import StoreMode, store_mode
+
+# Generic base classes of Django, such as ModelAdmin[UnifiedJob], can be written as annotated only with this.
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = __version__
+
+# Where and how we listen (SPEC B1.2)
+
+HOST = env.text("SIMPLETUNER_HOST", "127.0.0.1")
+PORT = env.integer("SIMPLETUNER_PORT", 8001, minimum=1, maximum=65535)
+# Without accounts nobody is told apart, so everyone who can reach us is the owner: that is for loopback only.
+SINGLE_USER = HOST in enterprise.LOOPBACK_HOSTS
+DEBUG = env.flag("SIMPLETUNER_DEBUG", False)
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.words("SIMPLETUNER_ALLOWED_HOSTS")]
+if HOST not in ("0.0.0.0", "::"):
+    ALLOWED_HOSTS.append(f"[{HOST}]" if ":" in HOST else HOST)
+
+# State (SPEC B1.2, B1.3): everything we write lies below HOME; the sandbox's store is apart from the real one.
+
+HOME = Path(env.text("SIMPLETUNER_CLOUD_HOME", str(BASE_DIR / "var"))).expanduser().resolve()
+REPLICATE_API_TOKEN = env.text("REPLICATE_API_TOKEN")
+STORE_MODE = store_mode(REPLICATE_API_TOKEN)
+IS_SANDBOX = STORE_MODE is StoreMode.SANDBOX
+STORE_DIR = HOME / STORE_MODE.value
+STORE_DIR.mkdir(parents=True, exist_ok=True)
+SECRET_KEY = load_or_create(HOME / "secret_key")
+
+DATABASE_URL = env.url("DATABASE_URL", "", schemes=("postgres", "postgresql", "sqlite"))
+if DATABASE_URL:
+    DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600)}
+else:
+    DATABASES = {"default": {"ENGINE": "", "NAME": STORE_DIR / "db.sqlite3", "CONN_MAX_AGE": 600}}
+if DATABASES["default"]["ENGINE"] in ("", "django.db.backends.sqlite3"):
+    DATABASES["default"] |= {
+        "ENGINE": "simpletuner_cloud.sqlite",
+        # IMMEDIATE takes the write lock at the start of a transaction: a deferred one fails at once with "database is
+        # locked" when another process wrote in between, whatever the timeout.
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": (
+                "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
+                "PRAGMA mmap_size=134217728;PRAGMA journal_size_limit=27103364;PRAGMA cache_size=-8000;"
+            ),
+        },
+    }
+else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.url("REDIS_URL", "redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "unix"))
+# One Redis may serve a sandbox and a real store: their keys, channels and queues never meet.
+REDIS_KEY_PREFIX = f"simpletuner:{STORE_MODE.value}:"
+
+# Providers (SPEC B1.2, B1.3). A provider without credentials is absent.
+
+REPLICATE_API_BASE_URL = env.url("REPLICATE_API_BASE_URL", "https://api.replicate.com", schemes=("https", "http"))
+SANDBOX_URL = env.url("SIMPLETUNER_SANDBOX_URL", "http://127.0.0.1:8002", schemes=("http",))
+SANDBOX_TOKEN = env.text("SIMPLETUNER_SANDBOX_TOKEN", "sandbox-token-not-a-secret")
+PROVIDERS = {
+    "replicate": (
+        {"token": SANDBOX_TOKEN, "base_url": SANDBOX_URL}
+        if IS_SANDBOX
+        else {"token": REPLICATE_API_TOKEN, "base_url": REPLICATE_API_BASE_URL}
+    )
+}
+
+# Background work (SPEC A5)
+
+ENTERPRISE_CONFIG = Path(env.text("SIMPLETUNER_ENTERPRISE_CONFIG", "simpletuner-enterprise.yaml"))
+ENTERPRISE = enterprise.load(ENTERPRISE_CONFIG)
+JOB_POLL_INTERVAL = env.number(
+    "SIMPLETUNER_JOB_POLL_INTERVAL",
+    None,
+    minimum=enterprise.MINIMUM_POLL_SECONDS,
+    maximum=enterprise.MAXIMUM_INTERVAL_SECONDS,
+)
+
+# Events (SPEC A6)
+
+SSE_MAX_PER_IP = env.integer("SIMPLETUNER_SSE_MAX_PER_IP", 5, minimum=1, maximum=10_000)
+
+# Django
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_eventstream",
+    "simpletuner_cloud",
+    "jobs",
+]
+MIDDLEWARE = [
+    "simpletuner_cloud.middleware.ContentSecurityPolicyMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "simpletuner_cloud.middleware.OptionalTrailingSlashMiddleware",
+    "simpletuner_cloud.middleware.SameOriginMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "simpletuner_cloud.middleware.OwnerMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "simpletuner_cloud.urls"
+WSGI_APPLICATION = None
+# The trailing slash is optional below /api/, without a redirect (a redirected POST is a lost one).
+APPEND_SLASH = True
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "simpletuner_cloud.context.deployment",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("hi", _("Hindi"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "simpletuner_cloud.storage.HashedModulesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    "DEFAULT_RENDERER_CLASSES": ["jobs.api.renderers.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": [
+        "rest_framework.parsers.JSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "EXCEPTION_HANDLER": "jobs.api.errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "SimpleTuner Cloud",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatusEnum": "jobs.api.serializers.JOB_STATUSES",
+        "HealthEnum": "jobs.api.serializers.HEALTH_WORDS",
+    },
+}
+
+EVENTSTREAM_CHANNELMANAGER_CLASS = "jobs.channels.JobChannelManager"
+EVENTSTREAM_REDIS = redis_options(REDIS_URL) | {"socket_connect_timeout": 1, "socket_timeout": 1}
+
+# Celery. The broker never holds results: what a task did stands in the database.
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_DEFAULT_QUEUE = f"simpletuner-{STORE_MODE.value}"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": REDIS_KEY_PREFIX, "socket_keepalive": True}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(STORE_DIR / "beat-schedule")
+
+LOGGING_CONFIG = None
+LOG_FILE = HOME / "server.log"
+logs.configure(LOG_FILE)

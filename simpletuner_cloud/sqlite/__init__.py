@@ -1,0 +1,1 @@
+"""Django's SQLite backend, told of the limits that SQLite really has."""

@@ -1,0 +1,19 @@
+"""All paths. ``/api/events`` is not among them: it is served in front of Django (simpletuner_cloud.asgi)."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.i18n import JavaScriptCatalog
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from jobs.api.errors import not_found
+
+urlpatterns = [
+    path("", include("jobs.urls")),
+    path("api/cloud/", include("jobs.api.urls")),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
+    re_path(r"^api(?:/.*)?$", not_found),
+    path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("i18n.js", JavaScriptCatalog.as_view(packages=["jobs"]), name="javascript-catalog"),
+]
