@@ -1,0 +1,104 @@
+"""The one place where errors become answers (SPEC B4): ``{"detail", "code"}``, ``detail`` always a string."""
+
+import math
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+
+from jobs.services.lookup import InvalidState, JobNotFound
+from providers.errors import (
+    ProviderAuthError,
+    ProviderError,
+    ProviderNotConfigured,
+    ProviderRateLimited,
+    ProviderTimeout,
+    UnknownProvider,
+)
+
+logger = structlog.get_logger(__name__)
+
+DEFAULT_RETRY_SECONDS = 30
+DATABASE_RETRY_SECONDS = 2
+
+OWN_ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
+    (JobNotFound, status.HTTP_404_NOT_FOUND, "job_not_found"),
+    (InvalidState, status.HTTP_409_CONFLICT, "invalid_state"),
+    (UnknownProvider, status.HTTP_404_NOT_FOUND, "provider_not_found"),
+    (ProviderNotConfigured, status.HTTP_503_SERVICE_UNAVAILABLE, "provider_not_configured"),
+    (ProviderTimeout, status.HTTP_504_GATEWAY_TIMEOUT, "provider_timeout"),
+    (ProviderRateLimited, status.HTTP_429_TOO_MANY_REQUESTS, "provider_rate_limited"),
+    (ProviderError, status.HTTP_502_BAD_GATEWAY, "provider_error"),
+    (Http404, status.HTTP_404_NOT_FOUND, "not_found"),
+    (PermissionDenied, status.HTTP_403_FORBIDDEN, "permission_denied"),
+)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
+    """Answer for every exception a view can raise; an unforeseen one is logged with its trace and told as a 500."""
+    if isinstance(error, exceptions.ValidationError):
+        return _invalid(error)
+    if isinstance(error, exceptions.APIException):
+        headers = {"Retry-After": str(math.ceil(wait))} if (wait := getattr(error, "wait", None)) else None
+        codes = error.get_codes()
+        return _answer(str(error.detail), codes if isinstance(codes, str) else "error", error.status_code, headers)
+    for kind, status_code, code in OWN_ERRORS:
+        if isinstance(error, kind):
+            return _answer(_words(error, kind), code, status_code, _retry_after(error))
+    if isinstance(error, OperationalError):
+        logger.error("database not available", exc_info=error)
+        return _answer(
+            "The database does not answer just now. Nothing was changed; try again.",
+            "database_unavailable",
+            status.HTTP_503_SERVICE_UNAVAILABLE,
+            {"Retry-After": str(DATABASE_RETRY_SECONDS)},
+        )
+    logger.error("unforeseen error", view=type(context.get("view")).__name__, exc_info=error)
+    return _answer(
+        "Something went wrong here; it was written to the log.", "internal_error", status.HTTP_500_INTERNAL_SERVER_ERROR
+    )
+
+
+def not_found(_request: HttpRequest) -> JsonResponse:
+    """For paths below /api/ that lead nowhere."""
+    return JsonResponse({"detail": "There is nothing at this address.", "code": "not_found"}, status=404)
+
+
+def _answer(detail: str, code: str, status_code: int, headers: dict[str, str] | None = None) -> Response:
+    return Response({"detail": detail, "code": code}, status=status_code, headers=headers)
+
+
+def _invalid(error: exceptions.ValidationError) -> Response:
+    """Name each parameter that is wrong; the first stands in ``detail``."""
+    found = error.detail if isinstance(error.detail, dict) else {"request": error.detail}
+    errors = {field: [str(message) for message in _flat(messages)] for field, messages in found.items()}
+    detail = "; ".join(f"{field}: {messages[0]}" for field, messages in errors.items() if messages)
+    body = {"detail": detail, "code": "invalid_parameter", "errors": errors}
+    return Response(body, status=status.HTTP_400_BAD_REQUEST)
+
+
+def _flat(messages: Any) -> list[Any]:
+    if isinstance(messages, dict):
+        return [message for inner in messages.values() for message in _flat(inner)]
+    if isinstance(messages, list):
+        return [message for inner in messages for message in _flat(inner)]
+    return [messages]
+
+
+def _words(error: Exception, kind: type[Exception]) -> str:
+    if isinstance(error, ProviderAuthError):
+        return f"{error.message} Nothing was changed. Check the token."
+    if kind is Http404:
+        return "There is nothing at this address."
+    return str(error) or kind.__name__
+
+
+def _retry_after(error: Exception) -> dict[str, str] | None:
+    if not isinstance(error, ProviderRateLimited):
+        return None
+    seconds = DEFAULT_RETRY_SECONDS if error.retry_after is None else error.retry_after
+    return {"Retry-After": str(max(math.ceil(seconds), 1))}

@@ -1,0 +1,231 @@
+"""What the API takes and gives, for checking requests and for the published schema."""
+
+from rest_framework import serializers
+
+from jobs.lifecycle import JobStatus, JobType
+from jobs.services.health import Health
+from jobs.services.logs import LogSource
+from providers import names
+
+JOB_STATUSES = JobStatus.values
+HEALTH_WORDS = [word.value for word in Health]
+DEFAULT_LIMIT, MAXIMUM_LIMIT, MAXIMUM_OFFSET = 50, 1000, 100_000_000
+
+
+class JobListQuery(serializers.Serializer[object]):
+    """Parameters of the job list (SPEC A4.2). An empty one counts as not given: the command line sends them so."""
+
+    limit = serializers.IntegerField(default=DEFAULT_LIMIT, min_value=1, max_value=MAXIMUM_LIMIT)
+    offset = serializers.IntegerField(default=0, min_value=0, max_value=MAXIMUM_OFFSET)
+    provider = serializers.ChoiceField(choices=names.PROVIDERS, allow_blank=True, default="")
+    status = serializers.ChoiceField(choices=JOB_STATUSES, allow_blank=True, default="")
+    job_type = serializers.ChoiceField(choices=JobType.values, allow_blank=True, default="")
+    sync_active = serializers.BooleanField(default=False)
+
+
+class SyncRequest(serializers.Serializer[object]):
+    """Which provider to sync with; an empty body means Replicate."""
+
+    provider = serializers.ChoiceField(choices=names.PROVIDERS, default=names.REPLICATE)
+
+
+class MetricsQuery(serializers.Serializer[object]):
+    """The period that metrics cover, in days."""
+
+    days = serializers.IntegerField(default=30, min_value=1, max_value=3650)
+    provider = serializers.ChoiceField(choices=names.PROVIDERS, allow_blank=True, default="")
+
+
+class HealthQuery(serializers.Serializer[object]):
+    """Whether to ask the provider too."""
+
+    include_replicate = serializers.BooleanField(default=False)
+
+
+class Job(serializers.Serializer[object]):
+    """One job (SPEC B5). Times are ISO 8601 in UTC, money is US dollars; null: not known."""
+
+    job_id = serializers.CharField()
+    job_type = serializers.ChoiceField(choices=JobType.values)
+    provider = serializers.CharField()
+    external_id = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=JOB_STATUSES)
+    config_name = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    completed_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True, help_text="The same as completed_at.")
+    cost_usd = serializers.FloatField(allow_null=True)
+    hardware_type = serializers.CharField(allow_null=True)
+    error_message = serializers.CharField(allow_null=True)
+    output_url = serializers.CharField(allow_null=True)
+    duration_seconds = serializers.FloatField(allow_null=True)
+    is_active = serializers.BooleanField()
+    is_terminal = serializers.BooleanField()
+    stage = serializers.CharField(allow_null=True)
+    progress = serializers.FloatField(allow_null=True, help_text="0 to 100.")
+    last_log = serializers.CharField(allow_null=True)
+    queue_position = serializers.IntegerField(allow_null=True)
+    last_synced_at = serializers.DateTimeField(allow_null=True)
+    last_sync_error = serializers.CharField(allow_null=True)
+    metadata = serializers.DictField()
+
+
+class SyncActiveOutcome(serializers.Serializer[object]):
+    """What a refresh of the active jobs did (SPEC B4)."""
+
+    refreshed = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    errors = serializers.ListField(child=serializers.CharField())  # type: ignore[assignment]
+
+
+class JobList(serializers.Serializer[object]):
+    """A page of jobs; ``total`` is how many match, on all pages together."""
+
+    jobs = Job(many=True)
+    total = serializers.IntegerField()
+    sync = SyncActiveOutcome(required=False, help_text="Only with sync_active.")
+
+
+class JobDetail(serializers.Serializer[object]):
+    """One job."""
+
+    job = Job()
+
+
+class InlineProgress(serializers.Serializer[object]):
+    """Compact progress (SPEC A1)."""
+
+    job_id = serializers.CharField()
+    stage = serializers.CharField(allow_null=True)
+    last_log = serializers.CharField(allow_null=True, help_text="At most 80 characters.")
+    progress = serializers.FloatField(allow_null=True, help_text="0 to 100.")
+
+
+class JobLogs(serializers.Serializer[object]):
+    """The whole log. ``problem`` says why it may be behind: the provider's trouble never stands in ``logs``."""
+
+    job_id = serializers.CharField()
+    logs = serializers.CharField()
+    source = serializers.ChoiceField(choices=[source.value for source in LogSource])
+    is_final = serializers.BooleanField()
+    problem = serializers.CharField(allow_null=True)
+
+
+class SyncResult(serializers.Serializer[object]):
+    """Outcome of a full sync (SPEC A2). ``joined``: another sync was running already and found the new jobs."""
+
+    synced = serializers.IntegerField(help_text="Newly discovered jobs.")
+    message = serializers.CharField()
+    updated = serializers.IntegerField()
+    errors = serializers.ListField(child=serializers.CharField())  # type: ignore[assignment]
+    joined = serializers.BooleanField()
+
+
+class CancelResult(serializers.Serializer[object]):
+    """What the provider made of a cancel request."""
+
+    success = serializers.BooleanField()
+    job_id = serializers.CharField()
+    status = serializers.ChoiceField(choices=JOB_STATUSES)
+
+
+class DeleteResult(serializers.Serializer[object]):
+    """A job was removed from the store."""
+
+    success = serializers.BooleanField()
+    job_id = serializers.CharField()
+
+
+class UserInfo(serializers.Serializer[object]):
+    """Whose credentials they are."""
+
+    username = serializers.CharField()
+    type = serializers.CharField(allow_null=True)
+    name = serializers.CharField(allow_null=True)
+
+
+class Validation(serializers.Serializer[object]):
+    """Whether a provider takes our credentials (SPEC A8): ``user_info`` if it does, else ``error``."""
+
+    valid = serializers.BooleanField()
+    user_info = UserInfo(required=False)
+    error = serializers.CharField(required=False)
+
+
+class Provider(serializers.Serializer[object]):
+    """A provider and how its last calls went."""
+
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    configured = serializers.BooleanField()
+    sandbox = serializers.BooleanField()
+    webhook_url = serializers.CharField(allow_blank=True)
+    last_success_at = serializers.DateTimeField(allow_null=True)
+    last_error_at = serializers.DateTimeField(allow_null=True)
+    last_error = serializers.CharField(allow_blank=True)
+    resting_until = serializers.DateTimeField(allow_null=True)
+
+
+class ProviderList(serializers.Serializer[object]):
+    """All providers that exist here."""
+
+    providers = Provider(many=True)
+
+
+class DayCost(serializers.Serializer[object]):
+    """What was spent on the jobs of one day."""
+
+    day = serializers.DateField()
+    cost_usd = serializers.FloatField()
+
+
+class Metrics(serializers.Serializer[object]):
+    """Numbers over the jobs of a period, and of now. Null: nothing to tell."""
+
+    period_days = serializers.IntegerField()
+    job_count = serializers.IntegerField()
+    jobs_by_status = serializers.DictField(child=serializers.IntegerField())
+    active_count = serializers.IntegerField()
+    running_count = serializers.IntegerField()
+    queued_count = serializers.IntegerField()
+    total_cost_usd = serializers.FloatField()
+    unknown_cost_count = serializers.IntegerField(help_text="Jobs that ran at a price that is not known.")
+    month_cost_usd = serializers.FloatField()
+    burn_rate_usd_per_hour = serializers.FloatField()
+    burn_rate_unknown_jobs = serializers.IntegerField()
+    success_rate = serializers.FloatField(allow_null=True, help_text="0 to 1, of completed and failed jobs.")
+    avg_job_duration_seconds = serializers.FloatField(allow_null=True)
+    median_wait_seconds = serializers.FloatField(allow_null=True)
+    cost_by_day = DayCost(many=True)
+
+
+class HealthComponent(serializers.Serializer[object]):
+    """One part of the service."""
+
+    name = serializers.CharField()
+    status = serializers.ChoiceField(choices=HEALTH_WORDS)
+    message = serializers.CharField()
+    latency_ms = serializers.FloatField(allow_null=True)
+
+
+class HealthReport(serializers.Serializer[object]):
+    """The whole is as well as its worst part."""
+
+    status = serializers.ChoiceField(choices=HEALTH_WORDS)
+    uptime_seconds = serializers.FloatField()
+    components = HealthComponent(many=True)
+
+
+class Liveness(serializers.Serializer[object]):
+    """A yes or no for a supervisor or a load balancer."""
+
+    status = serializers.CharField()
+
+
+class Problem(serializers.Serializer[object]):
+    """Every error (SPEC B4)."""
+
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)  # type: ignore[assignment]

@@ -1,0 +1,20 @@
+"""The paths of the contract. A trailing slash is optional everywhere (see ``OptionalTrailingSlashMiddleware``)."""
+
+from django.urls import path
+
+from jobs.api import views
+
+urlpatterns = [
+    path("jobs", views.JobListView.as_view(), name="api-jobs"),
+    path("jobs/sync", views.JobSyncView.as_view(), name="api-jobs-sync"),
+    path("jobs/<str:job_id>", views.JobDetailView.as_view(), name="api-job"),
+    path("jobs/<str:job_id>/inline-progress", views.JobProgressView.as_view(), name="api-job-progress"),
+    path("jobs/<str:job_id>/logs", views.JobLogsView.as_view(), name="api-job-logs"),
+    path("jobs/<str:job_id>/cancel", views.JobCancelView.as_view(), name="api-job-cancel"),
+    path("metrics", views.MetricsView.as_view(), name="api-metrics"),
+    path("health", views.HealthView.as_view(), name="api-health"),
+    path("health/live", views.LivenessView.as_view(), name="api-health-live"),
+    path("health/ready", views.ReadinessView.as_view(), name="api-health-ready"),
+    path("providers", views.ProviderListView.as_view(), name="api-providers"),
+    path("providers/<str:provider>/validate", views.ProviderValidateView.as_view(), name="api-provider-validate"),
+]

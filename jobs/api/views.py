@@ -1,0 +1,230 @@
+"""One view per URL: check the request, call one service, shape the answer."""
+
+from dataclasses import asdict
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from jobs.api import serializers
+from jobs.api.payloads import job_payloads
+from jobs.models import UnifiedJob
+from jobs.services import cancelling, health, inline_progress, logs, metrics, provider_accounts, sync
+from jobs.services.lookup import get_job
+
+PROBLEM = serializers.Problem
+JOB_ERRORS = {404: PROBLEM}
+PROVIDER_ERRORS = {400: PROBLEM, 429: PROBLEM, 502: PROBLEM, 503: PROBLEM, 504: PROBLEM}
+
+
+def checked(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
+    """The validated values; raises the 400 that names what is wrong."""
+    found = serializer(data=data)
+    found.is_valid(raise_exception=True)
+    return dict(found.validated_data)
+
+
+class JobListView(APIView):
+    """``/api/cloud/jobs``."""
+
+    @extend_schema(
+        operation_id="jobs_list",
+        parameters=[serializers.JobListQuery],
+        responses={200: serializers.JobList, 400: PROBLEM},
+    )
+    def get(self, request: Request) -> Response:
+        """List jobs, newest first. With ``sync_active`` the active ones are refreshed before (SPEC A4)."""
+        query = checked(serializers.JobListQuery, request.query_params)
+        refreshed = sync.refresh_for_list(query["provider"] or None) if query["sync_active"] else None
+        filters = {name: query[name] for name in ("provider", "status", "job_type") if query[name]}
+        jobs = UnifiedJob.objects.filter(**filters)
+        first = query["offset"]
+        body: dict[str, Any] = {
+            "jobs": job_payloads(jobs.newest_first()[first : first + query["limit"]]),
+            "total": jobs.order_by().count(),
+        }
+        if refreshed is not None:
+            body["sync"] = {
+                "refreshed": refreshed.refreshed,
+                "failed": refreshed.failed,
+                "errors": list(refreshed.errors),
+            }
+        return Response(body)
+
+
+class JobSyncView(APIView):
+    """``/api/cloud/jobs/sync``."""
+
+    @extend_schema(
+        operation_id="jobs_sync",
+        request=serializers.SyncRequest,
+        parameters=[OpenApiParameter("provider", str, description="May stand here instead of in the body.")],
+        responses={200: serializers.SyncResult, **PROVIDER_ERRORS},
+    )
+    def post(self, request: Request) -> Response:
+        """Discover jobs that the store lacks, among the provider's 100 newest (SPEC A2)."""
+        provider = request.query_params.get("provider")
+        body = checked(serializers.SyncRequest, {"provider": provider} if provider else request.data)
+        done = sync.discover_jobs(body["provider"])
+        message = f"Discovered {done.found} new jobs from {done.provider_label}"
+        if done.joined:
+            message = (
+                f"A sync was already running: it discovered {done.found_by_other} new jobs from {done.provider_label}"
+            )
+        return Response(
+            {
+                "synced": done.found,
+                "message": message,
+                "updated": done.updated,
+                "errors": list(done.errors),
+                "joined": done.joined,
+            }
+        )
+
+
+class JobDetailView(APIView):
+    """``/api/cloud/jobs/{job_id}``."""
+
+    @extend_schema(operation_id="jobs_get", responses={200: serializers.JobDetail, **JOB_ERRORS})
+    def get(self, _request: Request, job_id: str) -> Response:
+        """One job."""
+        job = get_job(job_id, UnifiedJob.objects.only("pk"))
+        return Response({"job": job_payloads(UnifiedJob.objects.filter(pk=job.pk))[0]})
+
+    @extend_schema(operation_id="jobs_delete", responses={200: serializers.DeleteResult, 409: PROBLEM, **JOB_ERRORS})
+    def delete(self, _request: Request, job_id: str) -> Response:
+        """Remove a job that has ended from the store; nothing happens at its provider."""
+        return Response({"success": True, "job_id": cancelling.delete_job(job_id)})
+
+
+class JobProgressView(APIView):
+    """``/api/cloud/jobs/{job_id}/inline-progress``."""
+
+    @extend_schema(operation_id="jobs_inline_progress", responses={200: serializers.InlineProgress, **JOB_ERRORS})
+    def get(self, _request: Request, job_id: str) -> Response:
+        """Compact progress of a running job (SPEC A1). The ``Age`` header says how many seconds old it is."""
+        found = inline_progress.inline_progress(job_id)
+        body = {name: getattr(found, name) for name in ("job_id", "stage", "last_log", "progress")}
+        age = {} if found.age_seconds is None else {"Age": str(max(int(found.age_seconds), 0))}
+        return Response(body, headers={"Cache-Control": "no-store", **age})
+
+
+class JobLogsView(APIView):
+    """``/api/cloud/jobs/{job_id}/logs``."""
+
+    @extend_schema(
+        operation_id="jobs_logs", responses={200: serializers.JobLogs, **JOB_ERRORS, 502: PROBLEM, 504: PROBLEM}
+    )
+    def get(self, _request: Request, job_id: str) -> Response:
+        """The whole log: the provider's, or ours when it has none any more."""
+        log = logs.read_log(job_id)
+        return Response(
+            {
+                "job_id": log.job_id,
+                "logs": log.text,
+                "source": log.source.value,
+                "is_final": log.is_final,
+                "problem": log.problem,
+            }
+        )
+
+
+class JobCancelView(APIView):
+    """``/api/cloud/jobs/{job_id}/cancel``."""
+
+    @extend_schema(
+        operation_id="jobs_cancel",
+        request=None,
+        responses={200: serializers.CancelResult, **JOB_ERRORS, 409: PROBLEM, **PROVIDER_ERRORS},
+    )
+    def post(self, _request: Request, job_id: str) -> Response:
+        """Ask the provider to end a job; ``status`` is what it then said."""
+        job = cancelling.cancel_job(job_id)
+        return Response({"success": True, "job_id": job.job_id, "status": job.status})
+
+
+class MetricsView(APIView):
+    """``/api/cloud/metrics``."""
+
+    @extend_schema(
+        operation_id="metrics",
+        parameters=[serializers.MetricsQuery],
+        responses={200: serializers.Metrics, 400: PROBLEM},
+    )
+    def get(self, request: Request) -> Response:
+        """Numbers over the jobs of the last days."""
+        query = checked(serializers.MetricsQuery, request.query_params)
+        return Response(asdict(metrics.collect(query["days"], provider=query["provider"] or None)))
+
+
+class HealthView(APIView):
+    """``/api/cloud/health``."""
+
+    @extend_schema(
+        operation_id="health",
+        parameters=[serializers.HealthQuery],
+        responses={200: serializers.HealthReport, 400: PROBLEM},
+    )
+    def get(self, request: Request) -> Response:
+        """How every part is doing; 200 whatever it says, so that it can be read."""
+        query = checked(serializers.HealthQuery, request.query_params)
+        return Response(asdict(health.report(include_providers=query["include_replicate"])))
+
+
+class LivenessView(APIView):
+    """``/api/cloud/health/live``."""
+
+    @extend_schema(operation_id="health_live", responses={200: serializers.Liveness})
+    def get(self, _request: Request) -> Response:
+        """This process answers."""
+        return Response({"status": "alive"})
+
+
+class ReadinessView(APIView):
+    """``/api/cloud/health/ready``."""
+
+    @extend_schema(operation_id="health_ready", responses={200: serializers.Liveness, 503: serializers.Liveness})
+    def get(self, _request: Request) -> Response:
+        """Requests can be served: 200, else 503."""
+        ready = health.is_ready()
+        return Response({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)
+
+
+class ProviderListView(APIView):
+    """``/api/cloud/providers``."""
+
+    @extend_schema(operation_id="providers_list", responses={200: serializers.ProviderList})
+    def get(self, _request: Request) -> Response:
+        """Every provider, and how its last calls went."""
+        return Response(
+            {
+                "providers": [
+                    {
+                        "name": found.name,
+                        "label": found.label,
+                        "configured": found.is_configured,
+                        "sandbox": found.is_sandbox,
+                        "webhook_url": found.webhook_url,
+                        **asdict(found.state),
+                    }
+                    for found in provider_accounts.overviews()
+                ]
+            }
+        )
+
+
+class ProviderValidateView(APIView):
+    """``/api/cloud/providers/{provider}/validate``."""
+
+    @extend_schema(operation_id="providers_validate", responses={200: serializers.Validation, 404: PROBLEM})
+    def get(self, _request: Request, provider: str) -> Response:
+        """Check the credentials against the provider (SPEC A8)."""
+        checked_account = provider_accounts.validate(provider)
+        if checked_account.account is None:
+            return Response({"valid": False, "error": checked_account.error})
+        account = checked_account.account
+        user_info = {"username": account.username, "type": account.kind, "name": account.name}
+        return Response({"valid": True, "user_info": user_info})

@@ -1,0 +1,148 @@
+"""What the processes agree on through Redis: leases, and one call for many askers.
+
+Without Redis every process goes on alone: answers are then shared among its own threads only.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import redis
+import structlog
+from django.conf import settings
+from redis.exceptions import LockError
+
+logger = structlog.get_logger(__name__)
+
+SOCKET_TIMEOUT_SECONDS = 2.0
+# Longer than any produce() may take: a provider's answer has its own deadline well below.
+FLIGHT_SECONDS = 30.0
+ANSWER_KEPT_SECONDS = 60.0
+
+Renew = Callable[[], None]
+
+_local_locks: dict[str, threading.Lock] = {}
+_local_answers: dict[str, tuple[float, Any]] = {}
+_local_guard = threading.Lock()
+
+
+@cache
+def client() -> "redis.Redis":
+    """This process's connection pool."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        decode_responses=True,
+        socket_timeout=SOCKET_TIMEOUT_SECONDS,
+        socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+    )
+
+
+def key(name: str) -> str:
+    """A key of this store's own: a sandbox and a real store may share one Redis."""
+    return f"{settings.REDIS_KEY_PREFIX}{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A JSON value, how old it is, and whether somebody else's call produced it."""
+
+    value: Any
+    age_seconds: float
+    is_shared: bool
+
+
+def single_flight(
+    name: str, produce: Callable[[], Any], *, fresh_seconds: float = 0.0, wait_seconds: float = 20.0
+) -> Answer:
+    """Let all who ask at once share one call of ``produce`` and its answer, a JSON value.
+
+    An answer not older than ``fresh_seconds`` is taken as it is. Whoever has waited ``wait_seconds`` calls for itself.
+    """
+    asked_at = time.time()
+
+    def good_enough(stored: tuple[float, Any] | None) -> Answer | None:
+        if stored is None or stored[0] < asked_at - fresh_seconds:
+            return None
+        return Answer(stored[1], max(time.time() - stored[0], 0.0), is_shared=True)
+
+    try:
+        answer = good_enough(_stored(name))
+        if answer:
+            return answer
+        with _flight(name, wait_seconds):
+            answer = good_enough(_stored(name))
+            if answer:
+                return answer
+            value = produce()
+            client().set(key(f"answer:{name}"), json.dumps([time.time(), value]), ex=int(ANSWER_KEPT_SECONDS))
+            return Answer(value, 0.0, is_shared=False)
+    except redis.RedisError as error:
+        logger.warning("answers are shared within this process only: Redis is away", error=str(error))
+    with _local_lock(name):
+        answer = good_enough(_local_answers.get(name))
+        if answer:
+            return answer
+        value = produce()
+        _local_answers[name] = (time.time(), value)
+        return Answer(value, 0.0, is_shared=False)
+
+
+@contextmanager
+def lease(name: str, *, seconds: float) -> Iterator[Renew | None]:
+    """Hold a name alone among all processes; yields ``None`` if another one holds it, else a function that renews.
+
+    A holder that dies frees the name after ``seconds``. Raises ``redis.RedisError`` if Redis is away.
+    """
+    lock = client().lock(key(f"lease:{name}"), timeout=seconds, blocking=False)
+    if not lock.acquire():
+        yield None
+        return
+
+    def renew() -> None:
+        lock.reacquire()
+
+    try:
+        yield renew
+    finally:
+        _release(lock, name)
+
+
+@contextmanager
+def _flight(name: str, wait_seconds: float) -> Iterator[None]:
+    lock = client().lock(key(f"flight:{name}"), timeout=FLIGHT_SECONDS, blocking_timeout=wait_seconds, sleep=0.02)
+    is_held = lock.acquire()
+    try:
+        yield
+    finally:
+        if is_held:
+            _release(lock, name)
+
+
+def _release(lock: Any, name: str) -> None:
+    try:
+        lock.release()
+    except LockError:
+        logger.warning("held longer than its lease", name=name)
+
+
+def _stored(name: str) -> tuple[float, Any] | None:
+    stored = client().get(key(f"answer:{name}"))
+    if stored is None:
+        return None
+    stamp, value = json.loads(str(stored))
+    return float(stamp), value
+
+
+def _local_lock(name: str) -> threading.Lock:
+    with _local_guard:
+        return _local_locks.setdefault(name, threading.Lock())
+
+
+def forget_local_answers() -> None:
+    """Drop what this process shares among its own threads."""
+    _local_answers.clear()

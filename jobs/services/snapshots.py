@@ -1,0 +1,204 @@
+"""The one write: whatever learnt a snapshot, it comes in here (SPEC B2)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from jobs import events
+from jobs.lifecycle import TERMINAL, JobType, Source
+from jobs.models import HardwarePrice, JobLog, StatusChange, UnifiedJob
+from jobs.pricing import PriceBook
+from jobs.progress import parse_log
+from jobs.services import queue
+from providers.snapshots import JobSnapshot
+
+BATCH_ROWS = 500
+# Two writers may meet in discovering the same job: the loser starts over and finds the row.
+ATTEMPTS = 3
+# Any constant will do, as long as nothing else in this database takes the same advisory lock.
+HISTORY_LOCK = 0x53544331
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a snapshot did to its job. ``created``: the row is new. ``changed``: names of the fields."""
+
+    job: UnifiedJob
+    created: bool
+    changed: frozenset[str]
+
+
+def apply_snapshot(snapshot: JobSnapshot, *, source: Source, create: bool = False) -> Applied | None:
+    """Write a provider's report to our row. ``None`` if the job is unknown here and ``create`` is not set."""
+    return next(iter(apply_snapshots([snapshot], source=source, create=create)), None)
+
+
+def apply_snapshots(snapshots: Sequence[JobSnapshot], *, source: Source, create: bool = False) -> list[Applied]:
+    """Write many reports at a constant number of queries for each 500 of them.
+
+    One transaction a batch; events leave after its commit. Reports of unknown jobs are left out unless ``create``.
+    """
+    applied: list[Applied] = []
+    for batch in _batches(snapshots):
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                applied.extend(_apply_batch(batch, source=source, create=create))
+                break
+            except IntegrityError:
+                if attempt == ATTEMPTS:
+                    raise
+    return applied
+
+
+@transaction.atomic
+def _apply_batch(snapshots: Sequence[JobSnapshot], *, source: Source, create: bool) -> list[Applied]:
+    now = timezone.now()
+    prices = HardwarePrice.objects.book()
+    rows = _lock_rows(snapshots)
+    new = _new_rows(snapshots, rows, now) if create else {}
+    previous = {key: job.status for key, job in rows.items()}
+    changed: dict[tuple[str, str], frozenset[str]] = {}
+    for snapshot in snapshots:
+        key = (snapshot.provider, snapshot.external_id)
+        job = rows.get(key) or new.get(key)
+        if job is not None:
+            changed[key] = changed.get(key, frozenset()) | _merge(job, snapshot, prices)
+            job.last_synced_at = now
+    UnifiedJob.objects.bulk_create(new.values())
+    touched = [rows[key] for key in changed if key in rows]
+    fields = frozenset().union(*(changed[key] for key in changed if key in rows))
+    if fields:
+        UnifiedJob.objects.all().write((rows[key] for key in changed if key in rows and changed[key]), fields)
+    UnifiedJob.objects.filter(pk__in=[job.pk for job in touched]).update(last_synced_at=now)
+    moved = [rows[key] for key in changed if key in rows and "status" in changed[key]]
+    provider_times = {snapshot.external_id: snapshot.as_of for snapshot in snapshots}
+    _record_history(
+        [(None, job) for job in new.values()] + [(previous[_key(job)], job) for job in moved],
+        provider_times=provider_times,
+        source=source,
+        now=now,
+    )
+    queue.close_entries([job for job in moved if job.status in TERMINAL], now)
+    jobs = rows | new
+    _save_logs([(jobs[_snapshot_key(snapshot)], snapshot) for snapshot in snapshots if _snapshot_key(snapshot) in jobs])
+    return [Applied(jobs[key], key in new, names) for key, names in changed.items()]
+
+
+def _batches(snapshots: Sequence[JobSnapshot]) -> Iterator[Sequence[JobSnapshot]]:
+    for start in range(0, len(snapshots), BATCH_ROWS):
+        yield snapshots[start : start + BATCH_ROWS]
+
+
+def _key(job: UnifiedJob) -> tuple[str, str]:
+    return job.provider, job.external_id or ""
+
+
+def _snapshot_key(snapshot: JobSnapshot) -> tuple[str, str]:
+    return snapshot.provider, snapshot.external_id
+
+
+def _lock_rows(snapshots: Sequence[JobSnapshot]) -> dict[tuple[str, str], UnifiedJob]:
+    """The known rows, locked in one order by every writer so that two batches never wait for each other."""
+    rows = (
+        UnifiedJob.objects.select_for_update()
+        .filter(
+            provider__in={snapshot.provider for snapshot in snapshots},
+            external_id__in={snapshot.external_id for snapshot in snapshots},
+        )
+        .order_by("pk")
+    )
+    return {_key(job): job for job in rows}
+
+
+def _new_rows(
+    snapshots: Sequence[JobSnapshot], known: dict[tuple[str, str], UnifiedJob], now: datetime
+) -> dict[tuple[str, str], UnifiedJob]:
+    """Unsaved rows for jobs that the store lacks.
+
+    Their id is the provider's own, so that links stay good when a lost store is rebuilt; a taken one gets a prefix.
+    """
+    missing = {_snapshot_key(snapshot): snapshot for snapshot in snapshots if _snapshot_key(snapshot) not in known}
+    if not missing:
+        return {}
+    ids = [external_id for _, external_id in missing]
+    taken = set(UnifiedJob.objects.filter(job_id__in=ids).values_list("job_id", flat=True))
+    rows = {}
+    for (provider, external_id), snapshot in missing.items():
+        job_id = f"{provider}-{external_id}" if external_id in taken else external_id
+        taken.add(job_id)
+        rows[provider, external_id] = UnifiedJob(
+            job_id=job_id,
+            job_type=JobType.CLOUD,
+            provider=provider,
+            external_id=external_id,
+            # The least that a provider can mean; whatever it really says moves forward from there.
+            status=UnifiedJob.FIRST_REMOTE_STATUS,
+            created_at=snapshot.created_at or now,
+        )
+    return rows
+
+
+def _merge(job: UnifiedJob, snapshot: JobSnapshot, prices: PriceBook) -> frozenset[str]:
+    changed = job.merge(snapshot, prices)
+    if snapshot.logs:
+        changed |= job.note_progress(parse_log(snapshot.logs), snapshot.as_of)
+    return changed
+
+
+def _record_history(
+    changes: Sequence[tuple[str | None, UnifiedJob]],
+    *,
+    provider_times: dict[str, datetime],
+    source: Source,
+    now: datetime,
+) -> None:
+    if not changes:
+        return
+    _order_history()
+    rows = StatusChange.objects.bulk_create(
+        StatusChange(
+            job=job,
+            previous=previous,
+            status=job.status,
+            source=source,
+            provider_time=provider_times.get(job.external_id or ""),
+            recorded_at=now,
+        )
+        for previous, job in changes
+    )
+    for row in rows:
+        events.job_status_changed(row)
+
+
+def _order_history() -> None:
+    """Make history ids commit in their order, so that "everything after id N" misses nothing.
+
+    PostgreSQL hands out ids before the commit: without this a reader could see 11, then 10. SQLite has one writer.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [HISTORY_LOCK])
+
+
+def _save_logs(reports: Sequence[tuple[UnifiedJob, JobSnapshot]]) -> None:
+    """Keep the longest log of each job; one that did not grow costs no write."""
+    reports = [(job, snapshot) for job, snapshot in reports if snapshot.logs]
+    if not reports:
+        return
+    stored = {log.job_id: log for log in JobLog.objects.filter(job__in=[job for job, _ in reports]).defer("compressed")}
+    grown: dict[int, JobLog] = {}
+    for job, snapshot in reports:
+        log = stored.setdefault(job.pk, JobLog(job=job))
+        before = (log.characters, log.is_final)
+        log.replace(snapshot.logs or "", is_final=job.status in TERMINAL)
+        if (log.characters, log.is_final) != before:
+            grown[job.pk] = log
+    JobLog.objects.bulk_create(
+        grown.values(),
+        update_conflicts=True,
+        unique_fields=["job"],
+        update_fields=["compressed", "characters", "is_final", "saved_at"],
+    )

@@ -1,0 +1,184 @@
+"""The ASGI application behind ``/api/events``."""
+
+import asyncio
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+import structlog
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+from django.conf import settings
+from django.db import DatabaseError
+from django.http.request import split_domain_port, validate_host
+
+from jobs.services import history
+from jobs.stream.frames import KEEP_ALIVE, OPENING, frame, resync
+from jobs.stream.hub import EventHub, Listener
+from jobs.stream.leases import ConnectionLeases
+
+logger = structlog.get_logger(__name__)
+
+KEEP_ALIVE_SECONDS = 15.0
+# A peer that vanished without a word is noticed at the latest then.
+LONGEST_STREAM_SECONDS = 3600.0
+RETRY_AFTER_SECONDS = 30
+LARGEST_ID = 2**63 - 1
+
+STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    # nginx and its like would otherwise hold events back until a buffer is full.
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+class EventStream:
+    """Serves event streams. ``start`` and ``stop`` belong to the process's lifespan."""
+
+    def __init__(self) -> None:
+        self._hub: EventHub | None = None
+        self._leases: ConnectionLeases | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> EventHub:
+        """Bring up the hub, once per event loop."""
+        loop = asyncio.get_running_loop()
+        if self._hub is None or self._loop is not loop:
+            self._loop = loop
+            self._hub = EventHub()
+            self._leases = ConnectionLeases(settings.REDIS_URL, settings.REDIS_KEY_PREFIX, settings.SSE_MAX_PER_IP)
+            self._renewal = asyncio.create_task(self._leases.renew_for_ever())
+            await self._hub.start()
+        return self._hub
+
+    async def stop(self) -> None:
+        """End every stream and give all places back."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+        if self._hub is not None:
+            await self._hub.stop()
+        if self._leases is not None:
+            await self._leases.close()
+        self._hub = None
+
+    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if scope["method"] != "GET":
+            await _refuse(send, HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is allowed.", "method_not_allowed")
+            return
+        if not _is_ours(headers):
+            await _refuse(send, HTTPStatus.FORBIDDEN, "This host or origin may not read events.", "permission_denied")
+            return
+        hub = await self.start()
+        assert self._leases is not None
+        client = scope.get("client")
+        lease = await self._leases.acquire(client[0] if client else "unknown")
+        if lease is None:
+            limit = settings.SSE_MAX_PER_IP
+            await _refuse(
+                send,
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"Too many open event streams from this address (limit {limit}).",
+                "too_many_streams",
+                [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())],
+            )
+            return
+        try:
+            await _serve(hub, _last_event_id(scope, headers), receive, send)
+        finally:
+            await self._leases.release(lease)
+
+
+async def _serve(
+    hub: EventHub, last_id: int | None, receive: ASGIReceiveCallable, send: ASGISendCallable
+) -> None:
+    """Write the stream until the reader leaves, does not keep up, or has been here for very long."""
+    listener = hub.join()
+    writer = asyncio.create_task(_write(hub, listener, last_id, send))
+    endings = [
+        writer,
+        asyncio.create_task(_wait_for_disconnect(receive)),
+        asyncio.create_task(listener.is_cut.wait()),
+    ]
+    try:
+        await asyncio.wait(endings, timeout=LONGEST_STREAM_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        hub.leave(listener)
+        was_writing = not writer.done()
+        for task in endings:
+            task.cancel()
+        results = await asyncio.gather(*endings, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, OSError):
+                logger.error("event stream ended by an error", exc_info=result)
+    if was_writing:
+        with suppress(OSError):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _write(hub: EventHub, listener: Listener, last_id: int | None, send: ASGISendCallable) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS, "trailers": False})
+    await _send_body(send, OPENING)
+    if last_id is not None and last_id < listener.after_id:
+        for data in await _missed(hub, last_id, listener.after_id):
+            await _send_body(send, data)
+    while True:
+        try:
+            data = await asyncio.wait_for(listener.frames.get(), KEEP_ALIVE_SECONDS)
+        except TimeoutError:
+            data = KEEP_ALIVE
+        await _send_body(send, data)
+
+
+async def _missed(hub: EventHub, last_id: int, newest_id: int) -> list[bytes]:
+    """What a returning reader has not seen yet, or the word that it has missed too much."""
+    try:
+        events = await hub.ask_database(history.missed_between, last_id, newest_id)
+    except DatabaseError as error:
+        logger.warning("missed events not readable; the reader is told to read anew", error=str(error))
+        return [resync(newest_id)]
+    return [resync(newest_id)] if events is None else [frame(event) for event in events]
+
+
+async def _send_body(send: ASGISendCallable, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _wait_for_disconnect(receive: ASGIReceiveCallable) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _last_event_id(scope: HTTPScope, headers: dict[str, str]) -> int | None:
+    """The id after which to go on, from the header or the query; anything that is no id of ours is not heeded."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    text = headers.get("last-event-id") or next(iter(query.get("last_event_id", [])), "")
+    if not text.isascii() or not text.isdecimal() or len(text) > 19:
+        return None
+    return min(int(text), LARGEST_ID)
+
+
+def _is_ours(headers: dict[str, str]) -> bool:
+    """Whether the request was meant for us and comes from our own page (or from no page)."""
+    host = headers.get("host", "")
+    if not validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == host
+
+
+async def _refuse(
+    send: ASGISendCallable,
+    status: HTTPStatus,
+    detail: str,
+    code: str,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    all_headers: list[Any] = [(b"content-type", b"application/json"), *(headers or [])]
+    await send({"type": "http.response.start", "status": status, "headers": all_headers, "trailers": False})
+    body = orjson.dumps({"detail": detail, "code": code})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
