@@ -53,7 +53,16 @@ class StatusChangeInline(ReadOnlyMixin, admin.TabularInline[StatusChange, Unifie
 class UnifiedJobAdmin(admin.ModelAdmin[UnifiedJob]):
     """Jobs: everything a provider reports is read-only; the name is ours to set."""
 
-    list_display = ("job_id", "config_name", "status", "provider", "progress", "cost_usd", "created_at", "last_synced_at")
+    list_display = (
+        "job_id",
+        "config_name",
+        "status",
+        "provider",
+        "progress",
+        "cost_usd",
+        "created_at",
+        "last_synced_at",
+    )
     list_filter = ("status", "provider", "job_type", "hardware_type")
     search_fields = ("=job_id", "=external_id", "config_name")
     search_help_text = _("The exact id, or a part of the name")

@@ -3,6 +3,7 @@
 An unknown machine, or a time before its first known price, costs ``None``: unknown, never a guess.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -47,6 +48,8 @@ class PriceBook:
         """US dollars for ``run_seconds`` at the price of the day the run started."""
         if run_seconds is None or started_at is None:
             return Decimal(0) if run_seconds == 0 else None
+        if not math.isfinite(run_seconds):
+            return None
         price = self.price(provider, hardware, started_at.date())
         if price is None:
             return None

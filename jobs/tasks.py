@@ -2,7 +2,6 @@
 
 from celery import shared_task
 
-
 from jobs.services import background_switch, polling, queue
 
 

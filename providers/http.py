@@ -12,11 +12,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 from providers.errors import (
     ProviderAuthError,
     ProviderError,
+    ProviderNotConfigured,
     ProviderRateLimited,
     ProviderRejected,
     ProviderTimeout,
@@ -32,8 +34,11 @@ ANSWER_DEADLINE_SECONDS = 9.0
 MAX_BODY_BYTES = 32 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 MAX_DETAIL_CHARACTERS = 300
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+MASK = "••••"
 
 # "Expected available in 1 second.", "Your rate limit resets in ~30s." (Replicate, as reported by its users)
+RETRY_SECONDS = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 RETRY_TEXT = re.compile(r"(?:available|resets?)\s+in\s+~?(\d{1,6}(?:\.\d{1,3})?)\s*(?:s\b|sec)", re.IGNORECASE)
 
 
@@ -51,6 +56,10 @@ class ApiClient:
     def __init__(self, *, label: str, base_url: str, token: str, pool_size: int = 32) -> None:
         self.label = label
         self.base_url = base_url.rstrip("/")
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            # Sent as a header it would fail with an exception that repeats it.
+            raise ProviderNotConfigured(f"{label}'s API token holds characters that no token has.")
+        self._token = token
         self._session = requests.Session()
         # No proxy or .netrc look-up per request: it costs a tenth of the throughput, and .netrc could swap the token.
         self._session.trust_env = False
@@ -71,7 +80,10 @@ class ApiClient:
 
     def owns(self, url: str) -> bool:
         """Whether ``url`` lies on this API's own origin, so that the token may be sent there."""
-        ours, theirs = urlsplit(self.base_url), urlsplit(url)
+        try:
+            ours, theirs = urlsplit(self.base_url), urlsplit(url)
+        except ValueError:
+            return False
         return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
 
     def _send(
@@ -89,18 +101,23 @@ class ApiClient:
                 stream=True,
             ) as response:
                 text = self._read(response, deadline)
-        except requests.Timeout as error:
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise ProviderTimeout(f"{self.label} did not answer in time.") from error
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             # The exception's own text can hold the URL with its query: name the kind of trouble only.
             raise ProviderUnavailable(f"{self.label} cannot be reached ({type(error).__name__}).") from error
-        if not response.ok or response.is_redirect:
+        if not HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
             raise self._error(response, text)
         return ApiAnswer(self._decode(text), _provider_time(response.headers))
 
     def _read(self, response: requests.Response, deadline: float) -> str:
         size, chunks = 0, []
-        for chunk in response.iter_content(CHUNK_BYTES):
+        while True:
+            _wait_no_longer_than(response, deadline - time.monotonic())
+            # read1 returns what has arrived; iter_content would wait for a full chunk, however slowly it comes.
+            chunk = response.raw.read1(CHUNK_BYTES, decode_content=True)
+            if not chunk:
+                break
             size += len(chunk)
             if size > MAX_BODY_BYTES:
                 raise UnexpectedPayload(f"{self.label} sent more than {MAX_BODY_BYTES // 1024**2} MiB.")
@@ -119,14 +136,15 @@ class ApiClient:
 
     def _error(self, response: requests.Response, text: str) -> ProviderError:
         status = response.status_code
-        detail = _detail(text)
+        body = _problem(text)
+        detail = _detail(body).replace(self._token, MASK)[:MAX_DETAIL_CHARACTERS]
         said = f": {detail}" if detail else f" (HTTP {status})."
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return ProviderAuthError(f"{self.label} refused the token{said}")
         if status == HTTPStatus.NOT_FOUND:
             return RemoteJobNotFound(f"{self.label} does not know this{said}")
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            retry_after = _retry_after(response.headers.get("Retry-After"), text)
+            retry_after = _retry_after(response.headers, body)
             return ProviderRateLimited(f"{self.label} asks us to slow down{said}", retry_after=retry_after)
         if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GATEWAY_TIMEOUT):
             return ProviderTimeout(f"{self.label} ran out of time (HTTP {status}).")
@@ -137,36 +155,53 @@ class ApiClient:
         return UnexpectedPayload(f"{self.label} answered with an unexpected HTTP {status}.")
 
 
-def _detail(text: str) -> str:
-    """The ``detail`` (or ``title``) of a problem body; empty if there is none, as on a proxy's HTML page."""
+def _wait_no_longer_than(response: requests.Response, seconds: float) -> None:
+    """Let the next read wait for the rest of the answer's time at most."""
+    sock = getattr(response.raw.connection, "sock", None)
+    if sock is not None:
+        sock.settimeout(min(max(seconds, 0.001), READ_TIMEOUT_SECONDS))
+
+
+def _problem(text: str) -> Mapping[str, Any]:
+    """The body of an error; empty if it is no JSON object, as a proxy's HTML page."""
     try:
         body = json.loads(text, strict=False)
     except (ValueError, RecursionError):
-        return ""
-    if not isinstance(body, dict):
-        return ""
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _detail(body: Mapping[str, Any]) -> str:
+    """The ``detail`` (or ``title``) of a problem body on one line, in characters that can be stored and logged."""
     detail = body.get("detail") or body.get("title")
-    return " ".join(detail.split())[:MAX_DETAIL_CHARACTERS] if isinstance(detail, str) else ""
+    if not isinstance(detail, str):
+        return ""
+    return "".join(character if character.isprintable() else "\ufffd" for character in " ".join(detail.split()))
 
 
-def _retry_after(header: str | None, text: str) -> float | None:
-    """Seconds to wait, from the header (seconds or a date, RFC 9110 10.2.3) or from the message's text."""
-    if header:
-        if header.strip().isdecimal():
-            return float(header)
-        try:
-            wait = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (TypeError, ValueError):
-            pass
-        else:
-            return max(wait, 0.0)
-    match = RETRY_TEXT.search(_detail(text))
-    return float(match[1]) if match else None
+def _retry_after(headers: Mapping[str, str], body: Mapping[str, Any]) -> float | None:
+    """Seconds to wait: from the header (seconds or a date, RFC 9110 10.2.3), else from the body or its text."""
+    header = headers.get("Retry-After", "").strip()
+    seconds: float | None = None
+    if RETRY_SECONDS.fullmatch(header):
+        seconds = float(header)
+    elif date := _http_date(header):
+        # Measured by the clock that set the date, not by ours.
+        seconds = (date - _provider_time(headers)).total_seconds()
+    elif RETRY_SECONDS.fullmatch(str(body.get("retry_after", ""))):
+        seconds = float(str(body["retry_after"]))
+    elif match := RETRY_TEXT.search(_detail(body)):
+        seconds = float(match[1])
+    return None if seconds is None else min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
 def _provider_time(headers: Mapping[str, str]) -> datetime:
+    return _http_date(headers.get("Date", "")) or datetime.now(UTC)
+
+
+def _http_date(text: str) -> datetime | None:
     try:
-        stamp = parsedate_to_datetime(headers.get("Date", ""))
-    except (TypeError, ValueError):
-        return datetime.now(UTC)
-    return stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+        stamp = parsedate_to_datetime(text)
+        return stamp.astimezone(UTC) if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -6,13 +6,14 @@ provider that hangs takes its time from them alone and the plain pages go on (do
 """
 
 import os
+from typing import Any
 
 from a2wsgi import WSGIMiddleware
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "simpletuner_cloud.settings")
-django = get_wsgi_application()
+django: Any = get_wsgi_application()
 
 from jobs.stream import EventStream  # noqa: E402  (models can be imported only after Django is set up)
 

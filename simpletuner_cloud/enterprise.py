@@ -3,7 +3,6 @@
 Only the parts that this product reads are checked; the file may hold more for others.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +38,7 @@ def load(path: Path) -> EnterpriseConfig:
         raise ImproperlyConfigured(f"{path.name} cannot be read: {error}.") from error
     try:
         document = yaml.safe_load(content)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01
         raise ImproperlyConfigured(f"{path.name} is not valid YAML: {error}") from error
     return parse(document, name=path.name)
 
@@ -80,9 +79,10 @@ def check_webhook_url(url: object, setting: str) -> str:
     try:
         parts = urlsplit(url.strip())
         host = parts.hostname
+        _ = parts.port
     except ValueError:
         raise refusal from None
-    if not host or parts.username or parts.password:
+    if not host or "@" in parts.netloc or not url.strip().isprintable() or " " in url.strip():
         raise refusal
     if parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK_HOSTS):
         return url.strip()
@@ -91,7 +91,7 @@ def check_webhook_url(url: object, setting: str) -> str:
 
 def _webhook_urls(providers: "_Section") -> dict[str, str]:
     found = {}
-    for provider in providers.keys():
+    for provider in providers.names():
         section = providers.section(provider)
         url = section.values.get("webhook_url")
         if url not in (None, ""):
@@ -111,9 +111,11 @@ class _Section:
         self.values: dict[Any, Any] = values
         unknown = sorted(str(key) for key in values if known is not None and key not in known)
         if unknown:
-            raise ImproperlyConfigured(f"{self.path(unknown[0])} is not a known setting; known: {', '.join(known or ())}.")
+            raise ImproperlyConfigured(
+                f"{self.path(unknown[0])} is not a known setting; known: {', '.join(known or ())}."
+            )
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         return [str(key) for key in self.values]
 
     def section(self, key: str, *, known: tuple[str, ...] | None = None) -> "_Section":
@@ -132,7 +134,8 @@ class _Section:
         value = self.values.get(key)
         if value is None:
             return None
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        # Not a number (.nan) fails both comparisons.
         if not is_number or not minimum <= value <= MAXIMUM_INTERVAL_SECONDS:
             limits = f"{minimum:g} and {MAXIMUM_INTERVAL_SECONDS:g}"
             raise ImproperlyConfigured(

@@ -53,8 +53,17 @@ def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
 
 def url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
     value = text(name, default)
-    parts = urlsplit(value)
-    if value and (parts.scheme not in schemes or not (parts.netloc or parts.path)):
+    if value and not _is_url(value, schemes):
         # The value may hold a password: it is not repeated.
         raise ImproperlyConfigured(f"{name} must be a URL that starts with {' or '.join(f'{s}://' for s in schemes)}.")
     return value
+
+
+def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    # A database or a socket may be a path; what speaks HTTP has a host.
+    place = parts.hostname if parts.scheme in ("http", "https") else parts.netloc or parts.path
+    return parts.scheme in schemes and bool(place)

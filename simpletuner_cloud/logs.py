@@ -6,10 +6,10 @@ Several processes share the file, so it is rotated under a lock (concurrent-log-
 import logging.config
 import os
 from pathlib import Path
-from typing import Any
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
+from structlog.typing import EventDict, Processor
 
 from simpletuner_cloud import env
 
@@ -25,11 +25,16 @@ def configure(file: Path) -> None:
         raise ImproperlyConfigured(f"SIMPLETUNER_LOG_LEVEL must be one of {', '.join(LEVELS)}; it is {level!r}.")
     process = env.text("SIMPLETUNER_PROCESS", "manage")
 
-    def name_process(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    def name_process(_logger: object, _method: str, event: EventDict) -> EventDict:
         event["process"] = process
         return event
 
-    shared = [
+    def drop_coloured_copy(_logger: object, _method: str, event: EventDict) -> EventDict:
+        # uvicorn says everything twice, once in colours.
+        event.pop("color_message", None)
+        return event
+
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -49,6 +54,7 @@ def configure(file: Path) -> None:
                     "()": structlog.stdlib.ProcessorFormatter,
                     "processors": [
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                        drop_coloured_copy,
                         structlog.processors.format_exc_info,
                         renderer,
                     ],
@@ -68,7 +74,7 @@ def configure(file: Path) -> None:
             },
             "root": {"handlers": ["stdout", "file"], "level": level},
             "loggers": {
-                # One line per request is the web server's job at DEBUG only; a page open all day asks every few seconds.
+                # A page that is open all day asks every few seconds: a line for each only at DEBUG.
                 "uvicorn.access": {"level": "DEBUG" if level == "DEBUG" else "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},

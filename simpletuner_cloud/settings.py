@@ -9,6 +9,7 @@ import dj_database_url
 import django_stubs_ext
 from django.utils.translation import gettext_lazy as _
 
+from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
 from simpletuner_cloud import __version__, enterprise, env, logs
 from simpletuner_cloud.redis_url import redis_options
 from simpletuner_cloud.secret_key import load_or_create
@@ -45,7 +46,7 @@ DATABASE_URL = env.url("DATABASE_URL", "", schemes=("postgres", "postgresql", "s
 if DATABASE_URL:
     DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600)}
 else:
-    DATABASES = {"default": {"ENGINE": "", "NAME": STORE_DIR / "db.sqlite3", "CONN_MAX_AGE": 600}}
+    DATABASES = {"default": {"ENGINE": "", "NAME": str(STORE_DIR / "db.sqlite3"), "CONN_MAX_AGE": 600}}
 if DATABASES["default"]["ENGINE"] in ("", "django.db.backends.sqlite3"):
     DATABASES["default"] |= {
         "ENGINE": "simpletuner_cloud.sqlite",
@@ -88,8 +89,8 @@ ENTERPRISE = enterprise.load(ENTERPRISE_CONFIG)
 JOB_POLL_INTERVAL = env.number(
     "SIMPLETUNER_JOB_POLL_INTERVAL",
     None,
-    minimum=enterprise.MINIMUM_POLL_SECONDS,
-    maximum=enterprise.MAXIMUM_INTERVAL_SECONDS,
+    minimum=MINIMUM_POLL_SECONDS,
+    maximum=MAXIMUM_INTERVAL_SECONDS,
 )
 
 # Events (SPEC A6)

@@ -107,7 +107,7 @@ class JobLogs(serializers.Serializer[object]):
 
     job_id = serializers.CharField()
     logs = serializers.CharField()
-    source = serializers.ChoiceField(choices=[source.value for source in LogSource])
+    source = serializers.ChoiceField(choices=[source.value for source in LogSource])  # type: ignore[assignment]
     is_final = serializers.BooleanField()
     problem = serializers.CharField(allow_null=True)
 

@@ -9,181 +9,399 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='PollCycle',
+            name="PollCycle",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider', models.CharField(max_length=32, verbose_name='provider')),
-                ('started_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now, verbose_name='started')),
-                ('seconds', models.FloatField(default=0, verbose_name='seconds')),
-                ('active_jobs', models.PositiveIntegerField(default=0, verbose_name='active jobs')),
-                ('refreshed', models.PositiveIntegerField(default=0, verbose_name='refreshed')),
-                ('changed', models.PositiveIntegerField(default=0, verbose_name='status changes')),
-                ('failed', models.PositiveIntegerField(default=0, verbose_name='failed')),
-                ('error', models.TextField(blank=True, verbose_name='error')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("provider", models.CharField(max_length=32, verbose_name="provider")),
+                (
+                    "started_at",
+                    models.DateTimeField(db_index=True, default=django.utils.timezone.now, verbose_name="started"),
+                ),
+                ("seconds", models.FloatField(default=0, verbose_name="seconds")),
+                ("active_jobs", models.PositiveIntegerField(default=0, verbose_name="active jobs")),
+                ("refreshed", models.PositiveIntegerField(default=0, verbose_name="refreshed")),
+                ("changed", models.PositiveIntegerField(default=0, verbose_name="status changes")),
+                ("failed", models.PositiveIntegerField(default=0, verbose_name="failed")),
+                ("error", models.TextField(blank=True, verbose_name="error")),
             ],
             options={
-                'verbose_name': 'poll cycle',
-                'verbose_name_plural': 'poll cycles',
-                'ordering': ('-pk',),
+                "verbose_name": "poll cycle",
+                "verbose_name_plural": "poll cycles",
+                "ordering": ("-pk",),
             },
         ),
         migrations.CreateModel(
-            name='ProviderSettings',
+            name="ProviderSettings",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider', models.CharField(max_length=32, unique=True, verbose_name='provider')),
-                ('webhook_url', models.TextField(blank=True, help_text='https, or http on a loopback address; empty: none', verbose_name='webhook URL')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("provider", models.CharField(max_length=32, unique=True, verbose_name="provider")),
+                (
+                    "webhook_url",
+                    models.TextField(
+                        blank=True,
+                        help_text="https, or http on a loopback address; empty: none",
+                        verbose_name="webhook URL",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'provider settings',
-                'verbose_name_plural': 'provider settings',
+                "verbose_name": "provider settings",
+                "verbose_name_plural": "provider settings",
             },
         ),
         migrations.CreateModel(
-            name='StoreClaim',
+            name="StoreClaim",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('mode', models.CharField(max_length=16, verbose_name='mode')),
-                ('claimed_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='claimed')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("mode", models.CharField(max_length=16, verbose_name="mode")),
+                ("claimed_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="claimed")),
             ],
             options={
-                'verbose_name': 'store',
-                'verbose_name_plural': 'stores',
+                "verbose_name": "store",
+                "verbose_name_plural": "stores",
             },
         ),
         migrations.CreateModel(
-            name='HardwarePrice',
+            name="HardwarePrice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider', models.CharField(max_length=32, verbose_name='provider')),
-                ('hardware', models.CharField(max_length=64, verbose_name='hardware')),
-                ('label', models.CharField(blank=True, max_length=64, verbose_name='label')),
-                ('usd_per_second', models.DecimalField(decimal_places=8, max_digits=12, validators=[django.core.validators.MinValueValidator(0)], verbose_name='USD per second')),
-                ('effective_from', models.DateField(default=datetime.date.today, verbose_name='in force from')),
-                ('source', models.CharField(blank=True, max_length=255, verbose_name='source')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("provider", models.CharField(max_length=32, verbose_name="provider")),
+                ("hardware", models.CharField(max_length=64, verbose_name="hardware")),
+                ("label", models.CharField(blank=True, max_length=64, verbose_name="label")),
+                (
+                    "usd_per_second",
+                    models.DecimalField(
+                        decimal_places=8,
+                        max_digits=12,
+                        validators=[django.core.validators.MinValueValidator(0)],
+                        verbose_name="USD per second",
+                    ),
+                ),
+                ("effective_from", models.DateField(default=datetime.date.today, verbose_name="in force from")),
+                ("source", models.CharField(blank=True, max_length=255, verbose_name="source")),
             ],
             options={
-                'verbose_name': 'hardware price',
-                'verbose_name_plural': 'hardware prices',
-                'ordering': ('provider', 'hardware', '-effective_from'),
-                'constraints': [models.UniqueConstraint(fields=('provider', 'hardware', 'effective_from'), name='one_price_per_day'), models.CheckConstraint(condition=models.Q(('usd_per_second__gte', 0)), name='price_is_not_negative')],
+                "verbose_name": "hardware price",
+                "verbose_name_plural": "hardware prices",
+                "ordering": ("provider", "hardware", "-effective_from"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("provider", "hardware", "effective_from"), name="one_price_per_day"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("usd_per_second__gte", 0)), name="price_is_not_negative"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ModelHardware',
+            name="ModelHardware",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider', models.CharField(default='replicate', max_length=32, verbose_name='provider')),
-                ('model', models.CharField(help_text='owner/name, as the provider writes it', max_length=255, verbose_name='model')),
-                ('hardware', models.CharField(max_length=64, verbose_name='hardware')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("provider", models.CharField(default="replicate", max_length=32, verbose_name="provider")),
+                (
+                    "model",
+                    models.CharField(
+                        help_text="owner/name, as the provider writes it", max_length=255, verbose_name="model"
+                    ),
+                ),
+                ("hardware", models.CharField(max_length=64, verbose_name="hardware")),
             ],
             options={
-                'verbose_name': 'hardware of a model',
-                'verbose_name_plural': 'hardware of models',
-                'ordering': ('provider', 'model'),
-                'constraints': [models.UniqueConstraint(fields=('provider', 'model'), name='one_hardware_per_model')],
+                "verbose_name": "hardware of a model",
+                "verbose_name_plural": "hardware of models",
+                "ordering": ("provider", "model"),
+                "constraints": [models.UniqueConstraint(fields=("provider", "model"), name="one_hardware_per_model")],
             },
         ),
         migrations.CreateModel(
-            name='UnifiedJob',
+            name="UnifiedJob",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('job_id', models.CharField(default=jobs.models.job.new_job_id, editable=False, max_length=128, unique=True, verbose_name='job id')),
-                ('job_type', models.CharField(choices=[('cloud', 'Cloud'), ('local', 'Local')], default='cloud', max_length=16, verbose_name='type')),
-                ('provider', models.CharField(blank=True, max_length=32, verbose_name='provider')),
-                ('external_id', models.CharField(blank=True, max_length=128, null=True, verbose_name='id at the provider')),
-                ('external_kind', models.CharField(blank=True, max_length=32, verbose_name='kind at the provider')),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('uploading', 'Uploading'), ('queued', 'Queued'), ('running', 'Running'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='pending', max_length=16, verbose_name='status')),
-                ('provider_status', models.CharField(blank=True, max_length=64, verbose_name="the provider's own word")),
-                ('config_name', models.CharField(blank=True, max_length=255, null=True, verbose_name='name')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created')),
-                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started')),
-                ('completed_at', models.DateTimeField(blank=True, null=True, verbose_name='completed')),
-                ('hardware_type', models.CharField(blank=True, max_length=64, null=True, verbose_name='hardware')),
-                ('run_seconds', models.FloatField(blank=True, null=True, verbose_name='billed seconds')),
-                ('cost_usd', models.DecimalField(blank=True, decimal_places=6, max_digits=14, null=True, verbose_name='cost (USD)')),
-                ('error_message', models.TextField(blank=True, null=True, verbose_name='error')),
-                ('output_url', models.TextField(blank=True, null=True, verbose_name='output')),
-                ('stage', models.CharField(blank=True, max_length=32, null=True, verbose_name='stage')),
-                ('progress', models.FloatField(blank=True, null=True, verbose_name='progress (%)')),
-                ('last_log', models.CharField(blank=True, max_length=80, null=True, verbose_name='last log line')),
-                ('step', models.BigIntegerField(blank=True, null=True, verbose_name='step')),
-                ('total_steps', models.BigIntegerField(blank=True, null=True, verbose_name='steps in all')),
-                ('loss', models.FloatField(blank=True, null=True, verbose_name='loss')),
-                ('eta_seconds', models.FloatField(blank=True, null=True, verbose_name='seconds left')),
-                ('progress_at', models.DateTimeField(blank=True, null=True, verbose_name='progress as of')),
-                ('last_synced_at', models.DateTimeField(blank=True, null=True, verbose_name='last heard of')),
-                ('last_sync_error', models.TextField(blank=True, null=True, verbose_name='last sync error')),
-                ('metadata', models.JSONField(blank=True, default=dict, verbose_name='metadata')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "job_id",
+                    models.CharField(
+                        default=jobs.models.job.new_job_id,
+                        editable=False,
+                        max_length=128,
+                        unique=True,
+                        verbose_name="job id",
+                    ),
+                ),
+                (
+                    "job_type",
+                    models.CharField(
+                        choices=[("cloud", "Cloud"), ("local", "Local")],
+                        default="cloud",
+                        max_length=16,
+                        verbose_name="type",
+                    ),
+                ),
+                ("provider", models.CharField(blank=True, max_length=32, verbose_name="provider")),
+                (
+                    "external_id",
+                    models.CharField(blank=True, max_length=128, null=True, verbose_name="id at the provider"),
+                ),
+                ("external_kind", models.CharField(blank=True, max_length=32, verbose_name="kind at the provider")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("uploading", "Uploading"),
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("completed", "Completed"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "provider_status",
+                    models.CharField(blank=True, max_length=64, verbose_name="the provider's own word"),
+                ),
+                ("config_name", models.CharField(blank=True, max_length=255, null=True, verbose_name="name")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="created")),
+                ("started_at", models.DateTimeField(blank=True, null=True, verbose_name="started")),
+                ("completed_at", models.DateTimeField(blank=True, null=True, verbose_name="completed")),
+                ("hardware_type", models.CharField(blank=True, max_length=64, null=True, verbose_name="hardware")),
+                ("run_seconds", models.FloatField(blank=True, null=True, verbose_name="billed seconds")),
+                (
+                    "cost_usd",
+                    models.DecimalField(
+                        blank=True, decimal_places=6, max_digits=14, null=True, verbose_name="cost (USD)"
+                    ),
+                ),
+                ("error_message", models.TextField(blank=True, null=True, verbose_name="error")),
+                ("output_url", models.TextField(blank=True, null=True, verbose_name="output")),
+                ("stage", models.CharField(blank=True, max_length=32, null=True, verbose_name="stage")),
+                ("progress", models.FloatField(blank=True, null=True, verbose_name="progress (%)")),
+                ("last_log", models.CharField(blank=True, max_length=80, null=True, verbose_name="last log line")),
+                ("step", models.BigIntegerField(blank=True, null=True, verbose_name="step")),
+                ("total_steps", models.BigIntegerField(blank=True, null=True, verbose_name="steps in all")),
+                ("loss", models.FloatField(blank=True, null=True, verbose_name="loss")),
+                ("eta_seconds", models.FloatField(blank=True, null=True, verbose_name="seconds left")),
+                ("progress_at", models.DateTimeField(blank=True, null=True, verbose_name="progress as of")),
+                ("last_synced_at", models.DateTimeField(blank=True, null=True, verbose_name="last heard of")),
+                ("last_sync_error", models.TextField(blank=True, null=True, verbose_name="last sync error")),
+                ("metadata", models.JSONField(blank=True, default=dict, verbose_name="metadata")),
             ],
             options={
-                'verbose_name': 'job',
-                'verbose_name_plural': 'jobs',
-                'ordering': ('-created_at', '-pk'),
-                'indexes': [models.Index(fields=['-created_at', '-id'], name='job_newest'), models.Index(fields=['status', '-created_at', '-id'], name='job_status_newest'), models.Index(fields=['external_id'], name='job_external_id')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'uploading', 'queued', 'running', 'completed', 'failed', 'cancelled'])), name='job_status_is_known'), models.CheckConstraint(condition=models.Q(('job_type__in', ['cloud', 'local'])), name='job_type_is_known'), models.CheckConstraint(condition=models.Q(('progress__isnull', True), models.Q(('progress__gte', 0), ('progress__lte', 100)), _connector='OR'), name='job_progress_is_a_percentage'), models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='job_external_id_is_not_empty'), models.UniqueConstraint(condition=models.Q(('external_id__isnull', False)), fields=('provider', 'external_id'), name='one_row_per_provider_job')],
+                "verbose_name": "job",
+                "verbose_name_plural": "jobs",
+                "ordering": ("-created_at", "-pk"),
+                "indexes": [
+                    models.Index(fields=["-created_at", "-id"], name="job_newest"),
+                    models.Index(fields=["status", "-created_at", "-id"], name="job_status_newest"),
+                    models.Index(fields=["external_id"], name="job_external_id"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "status__in",
+                                ["pending", "uploading", "queued", "running", "completed", "failed", "cancelled"],
+                            )
+                        ),
+                        name="job_status_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("job_type__in", ["cloud", "local"])), name="job_type_is_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("progress__isnull", True),
+                            models.Q(("progress__gte", 0), ("progress__lte", 100)),
+                            _connector="OR",
+                        ),
+                        name="job_progress_is_a_percentage",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("external_id", ""), _negated=True), name="job_external_id_is_not_empty"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("external_id__isnull", False)),
+                        fields=("provider", "external_id"),
+                        name="one_row_per_provider_job",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='JobLog',
+            name="JobLog",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('compressed', models.BinaryField(default=b'', verbose_name='content')),
-                ('characters', models.PositiveIntegerField(default=0, verbose_name='characters')),
-                ('is_final', models.BooleanField(default=False, verbose_name='read after the end')),
-                ('saved_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='saved')),
-                ('job', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='log', to='jobs.unifiedjob', verbose_name='job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("compressed", models.BinaryField(default=b"", verbose_name="content")),
+                ("characters", models.PositiveIntegerField(default=0, verbose_name="characters")),
+                ("is_final", models.BooleanField(default=False, verbose_name="read after the end")),
+                ("saved_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="saved")),
+                (
+                    "job",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="log",
+                        to="jobs.unifiedjob",
+                        verbose_name="job",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'log',
-                'verbose_name_plural': 'logs',
+                "verbose_name": "log",
+                "verbose_name_plural": "logs",
             },
         ),
         migrations.CreateModel(
-            name='StatusChange',
+            name="StatusChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('previous', models.CharField(blank=True, choices=[('pending', 'Pending'), ('uploading', 'Uploading'), ('queued', 'Queued'), ('running', 'Running'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], max_length=16, null=True, verbose_name='from')),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('uploading', 'Uploading'), ('queued', 'Queued'), ('running', 'Running'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], max_length=16, verbose_name='to')),
-                ('source', models.CharField(choices=[('sync', 'Sync'), ('sync_active', 'Refresh of the list'), ('poller', 'Poller'), ('progress', 'Progress request'), ('webhook', 'Webhook'), ('submit', 'Submission'), ('cancel', 'Cancel request'), ('person', 'A person')], max_length=16, verbose_name='noticed by')),
-                ('provider_time', models.DateTimeField(blank=True, null=True, verbose_name="provider's time")),
-                ('recorded_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='our time')),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='history', to='jobs.unifiedjob', verbose_name='job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "previous",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("pending", "Pending"),
+                            ("uploading", "Uploading"),
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("completed", "Completed"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        max_length=16,
+                        null=True,
+                        verbose_name="from",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("uploading", "Uploading"),
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("completed", "Completed"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        max_length=16,
+                        verbose_name="to",
+                    ),
+                ),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[
+                            ("sync", "Sync"),
+                            ("sync_active", "Refresh of the list"),
+                            ("poller", "Poller"),
+                            ("progress", "Progress request"),
+                            ("webhook", "Webhook"),
+                            ("submit", "Submission"),
+                            ("cancel", "Cancel request"),
+                            ("person", "A person"),
+                        ],
+                        max_length=16,
+                        verbose_name="noticed by",
+                    ),
+                ),
+                ("provider_time", models.DateTimeField(blank=True, null=True, verbose_name="provider's time")),
+                ("recorded_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="our time")),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="history",
+                        to="jobs.unifiedjob",
+                        verbose_name="job",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'status change',
-                'verbose_name_plural': 'status changes',
-                'ordering': ('-pk',),
-                'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'uploading', 'queued', 'running', 'completed', 'failed', 'cancelled'])), name='change_status_is_known'), models.CheckConstraint(condition=models.Q(('previous__isnull', True), ('previous__in', ['pending', 'uploading', 'queued', 'running', 'completed', 'failed', 'cancelled']), _connector='OR'), name='change_previous_is_known')],
+                "verbose_name": "status change",
+                "verbose_name_plural": "status changes",
+                "ordering": ("-pk",),
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "status__in",
+                                ["pending", "uploading", "queued", "running", "completed", "failed", "cancelled"],
+                            )
+                        ),
+                        name="change_status_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("previous__isnull", True),
+                            (
+                                "previous__in",
+                                ["pending", "uploading", "queued", "running", "completed", "failed", "cancelled"],
+                            ),
+                            _connector="OR",
+                        ),
+                        name="change_previous_is_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='QueueEntry',
+            name="QueueEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('pending', 'Waiting'), ('running', 'Running'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='pending', max_length=16, verbose_name='status')),
-                ('priority', models.PositiveSmallIntegerField(default=10, verbose_name='priority')),
-                ('queued_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='queued')),
-                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started')),
-                ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished')),
-                ('attempts', models.PositiveSmallIntegerField(default=0, verbose_name='attempts')),
-                ('reason', models.TextField(blank=True, verbose_name='why it waits or failed')),
-                ('job', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='queue_entry', to='jobs.unifiedjob', verbose_name='job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Waiting"),
+                            ("running", "Running"),
+                            ("completed", "Completed"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                        verbose_name="status",
+                    ),
+                ),
+                ("priority", models.PositiveSmallIntegerField(default=10, verbose_name="priority")),
+                ("queued_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="queued")),
+                ("started_at", models.DateTimeField(blank=True, null=True, verbose_name="started")),
+                ("finished_at", models.DateTimeField(blank=True, null=True, verbose_name="finished")),
+                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
+                ("reason", models.TextField(blank=True, verbose_name="why it waits or failed")),
+                (
+                    "job",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="queue_entry",
+                        to="jobs.unifiedjob",
+                        verbose_name="job",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'queue entry',
-                'verbose_name_plural': 'queue entries',
-                'ordering': ('-priority', 'queued_at', 'pk'),
-                'indexes': [models.Index(fields=['status', '-priority', 'queued_at'], name='queue_next')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'running', 'completed', 'failed', 'cancelled'])), name='queue_status_is_known'), models.CheckConstraint(condition=models.Q(('priority__lte', 30)), name='queue_priority_in_range')],
+                "verbose_name": "queue entry",
+                "verbose_name_plural": "queue entries",
+                "ordering": ("-priority", "queued_at", "pk"),
+                "indexes": [models.Index(fields=["status", "-priority", "queued_at"], name="queue_next")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["pending", "running", "completed", "failed", "cancelled"])),
+                        name="queue_status_is_known",
+                    ),
+                    models.CheckConstraint(condition=models.Q(("priority__lte", 30)), name="queue_priority_in_range"),
+                ],
             },
         ),
     ]

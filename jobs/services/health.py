@@ -93,7 +93,9 @@ def _poller() -> Component:
     if not policy.enabled:
         return Component("poller", Health.HEALTHY, policy.describe())
     if not background_switch.is_running():
-        return Component("poller", Health.DEGRADED, "The background work is not running: no beat, no worker, or stopped.")
+        return Component(
+            "poller", Health.DEGRADED, "The background work is not running: no beat, no worker, or stopped."
+        )
     cycle = polling.last_cycle()
     if cycle is None:
         return Component("poller", Health.HEALTHY, f"{policy.describe()}; the first cycle is still to come")
@@ -106,7 +108,9 @@ def _poller() -> Component:
 def _remembered_provider(name: str) -> Component:
     state = provider_state(name)
     if state.resting_until:
-        return Component(name, Health.DEGRADED, f"Asked us to slow down; next call at {state.resting_until:%H:%M:%S} UTC.")
+        return Component(
+            name, Health.DEGRADED, f"Asked us to slow down; next call at {state.resting_until:%H:%M:%S} UTC."
+        )
     if state.is_failing:
         return Component(name, Health.DEGRADED, state.last_error)
     if state.last_success_at is None:

@@ -52,9 +52,7 @@ def read_log(job_id: str) -> LogText:
     source, problem = LogSource.STORE, None
     if _may_have_more(job):
         try:
-            heard = coordination.single_flight(
-                f"log:{job.pk}", lambda: _ask(job), fresh_seconds=FRESH_SECONDS
-            ).value
+            heard = coordination.single_flight(f"log:{job.pk}", lambda: _ask(job), fresh_seconds=FRESH_SECONDS).value
             source, problem = (LogSource.STORE, heard) if heard else (LogSource.PROVIDER, None)
         except ProviderError as error:
             problem = error.message

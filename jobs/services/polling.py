@@ -82,5 +82,3 @@ def _poll_provider(provider: str, renew: "coordination.Renew") -> Refresh:
     if cycle.pk % 100 == 0:
         PollCycle.objects.filter(pk__lte=cycle.pk - CYCLES_KEPT).delete()
     return refresh
-
-

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import redis
 import structlog
@@ -75,9 +76,7 @@ def note_failure(name: str, error: ProviderError) -> None:
         return
     facts = {"last_error_at": now.isoformat(), "last_error": error.message}
     if isinstance(error, ProviderRateLimited):
-        seconds = min(
-            DEFAULT_REST_SECONDS if error.retry_after is None else error.retry_after, LONGEST_REST_SECONDS
-        )
+        seconds = min(DEFAULT_REST_SECONDS if error.retry_after is None else error.retry_after, LONGEST_REST_SECONDS)
         facts["resting_until"] = (now + timedelta(seconds=seconds)).isoformat()
     logger.warning("provider call failed", provider=name, kind=type(error).__name__, error=error.message)
     _note(name, facts)
@@ -86,7 +85,7 @@ def note_failure(name: str, error: ProviderError) -> None:
 def provider_state(name: str) -> ProviderState:
     """What all processes together know of a provider; empty if Redis is away."""
     try:
-        facts = coordination.client().hgetall(_state_key(name))
+        facts = cast("dict[str, str]", coordination.client().hgetall(_state_key(name)))
     except redis.RedisError as error:
         logger.warning("provider state unknown: Redis is away", provider=name, error=str(error))
         return ProviderState()
@@ -108,7 +107,7 @@ def _refuse_while_resting(name: str) -> None:
     raise ProviderRateLimited(f"{label} asks us to slow down. Next try in {seconds:.0f} s.", retry_after=seconds)
 
 
-def _note(name: str, facts: dict[str, str]) -> None:
+def _note(name: str, facts: dict[Any, Any]) -> None:
     try:
         coordination.client().hset(_state_key(name), mapping=facts)
     except redis.RedisError as error:

@@ -93,9 +93,7 @@ class EventStream:
             await self._leases.release(lease)
 
 
-async def _serve(
-    hub: EventHub, last_id: int | None, receive: ASGIReceiveCallable, send: ASGISendCallable
-) -> None:
+async def _serve(hub: EventHub, last_id: int | None, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Write the stream until the reader leaves, does not keep up, or has been here for very long."""
     listener = hub.join()
     writer = asyncio.create_task(_write(hub, listener, last_id, send))

@@ -122,9 +122,7 @@ class EventHub:
     async def _read(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(
-                    self._wake.wait(), LOOK_WHILE_DEAF_SECONDS if self._is_deaf else LOOK_SECONDS
-                )
+                await asyncio.wait_for(self._wake.wait(), LOOK_WHILE_DEAF_SECONDS if self._is_deaf else LOOK_SECONDS)
             self._wake.clear()
             try:
                 await self._deliver()

@@ -3,8 +3,6 @@
 Unknown fields are ignored and missing ones are ``None``, because recorded bodies leave out what the schema requires.
 """
 
-import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from urllib.parse import urlsplit
 
 from providers import names
 from providers.errors import UnexpectedPayload
+from providers.replicate import cleaning
 from providers.snapshots import Account, Hardware, JobSnapshot, RemoteStatus
 
 PROVIDER = names.REPLICATE
@@ -30,17 +29,20 @@ STATUS = {
 # Ids are 26 characters of [0-9a-z] today. They become part of our request paths, so nothing else may pass.
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
+# What a model and a version may be named; they become part of our request paths too.
+MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}/[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}\Z")
+
 # SimpleTuner's trainers carry their hardware in their name; of no other model is the hardware known (no API tells it).
 TRAINER_PROFILE = re.compile(r"simpletuner/advanced-trainer-(h100|l40s)(?:-x([248]))?\Z")
 
-SECRET_KEY = re.compile(r"token$|secret|passw|api_?key|access_?key|credential|authorization", re.IGNORECASE)
-SECRET_VALUE = re.compile(r"\b(?:r8_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{24,}|sk-[A-Za-z0-9_-]{20,})")
-MASK = "••••"
-
 NAME_KEYS = ("config_name", "tracker_run_name", "model_name")
-MAX_TEXT_CHARACTERS = 2000
+MAX_RAW_STATUS_CHARACTERS = 64
 MAX_ERROR_CHARACTERS = 20_000
-MAX_INPUT_CHARACTERS = 16_000
+# No run lasts a year; a number beyond it is no time, and would be no sum that the cost column can hold.
+MAX_RUN_SECONDS = 366 * 86_400.0
+# Year 1 is how Go writes "not set"; Replicate began in 2019.
+EARLIEST_YEAR = 2000
 
 
 def snapshot(payload: object, *, as_of: datetime, kind: str | None = None) -> JobSnapshot:
@@ -52,14 +54,14 @@ def snapshot(payload: object, *, as_of: datetime, kind: str | None = None) -> Jo
     raw_status = body.get("status")
     status = STATUS.get(raw_status) if isinstance(raw_status, str) else None
     metrics = body.get("metrics")
-    model = _text(body.get("model"))
+    model = cleaning.text(body.get("model"))
     logs = body.get("logs")
     inputs = body.get("input")
     return JobSnapshot(
         provider=PROVIDER,
         external_id=external_id,
         status=status,
-        raw_status=_raw_word(raw_status),
+        raw_status=cleaning.in_words(raw_status, MAX_RAW_STATUS_CHARACTERS),
         as_of=as_of,
         kind=kind,
         name=_name(inputs),
@@ -71,7 +73,7 @@ def snapshot(payload: object, *, as_of: datetime, kind: str | None = None) -> Jo
         error=_error(body.get("error"), raw_status),
         output_url=_output_url(body.get("output")),
         # An empty log says nothing: Replicate empties logs an hour after the end.
-        logs=_storable(logs) if isinstance(logs, str) and logs else None,
+        logs=cleaning.storable(logs) if isinstance(logs, str) and logs else None,
         metadata=_metadata(body, model, inputs),
     )
 
@@ -88,17 +90,17 @@ def page(payload: object) -> tuple[list[object], str | None]:
 def account(payload: object) -> Account:
     """Read the account's answer."""
     body = _mapping(payload, "account")
-    username = _text(body.get("username"))
+    username = cleaning.text(body.get("username"))
     if username is None:
         raise UnexpectedPayload("Replicate sent an account without a username.")
-    return Account(username=username, kind=_text(body.get("type")), name=_text(body.get("name")))
+    return Account(username=username, kind=cleaning.text(body.get("type")), name=cleaning.text(body.get("name")))
 
 
 def hardware(payload: object) -> list[Hardware]:
     """Read the list of hardware: a bare array, unlike the other lists."""
     if not isinstance(payload, list):
         raise UnexpectedPayload("Replicate sent hardware that is not a list.")
-    rows = [(_text(row.get("sku")), _text(row.get("name"))) for row in payload if isinstance(row, dict)]
+    rows = [(cleaning.text(row.get("sku")), cleaning.text(row.get("name"))) for row in payload if isinstance(row, dict)]
     return [Hardware(sku=sku, name=name or sku) for sku, name in rows if sku]
 
 
@@ -108,29 +110,16 @@ def _mapping(payload: object, what: str) -> Mapping[str, Any]:
     return payload
 
 
-def _storable(text: str) -> str:
-    """Text that every database takes (no NUL, no lone surrogates) and that shows nobody a secret."""
-    whole = text.encode("utf-8", errors="replace").decode("utf-8").replace("\x00", "\ufffd")
-    return SECRET_VALUE.sub(MASK, whole)
-
-
-def _text(value: object, limit: int = MAX_TEXT_CHARACTERS) -> str | None:
-    return _storable(value[:limit]) if isinstance(value, str) and value else None
-
-
-def _raw_word(value: object) -> str:
-    return _storable(value if isinstance(value, str) else json.dumps(value))[:64]
-
-
 def _time(value: object) -> datetime | None:
     """ISO 8601 with two to nine fraction digits; Python cuts to microseconds."""
     if not isinstance(value, str):
         return None
     try:
         stamp = datetime.fromisoformat(value)
-        return stamp.astimezone(UTC) if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+        stamp = stamp.astimezone(UTC) if stamp.tzinfo else stamp.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+    return stamp if stamp.year >= EARLIEST_YEAR else None
 
 
 def _seconds(value: object) -> float | None:
@@ -140,7 +129,7 @@ def _seconds(value: object) -> float | None:
         seconds = float(value)
     except OverflowError:
         return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    return abs(seconds) if 0 <= seconds <= MAX_RUN_SECONDS else None
 
 
 def _run_seconds(raw_status: object, metrics: object) -> float | None:
@@ -161,9 +150,8 @@ def _hardware(model: str | None) -> str | None:
 
 
 def _error(error: object, raw_status: object) -> str | None:
-    if error is not None and error != "":
-        text = error if isinstance(error, str) else json.dumps(error)
-        return _storable(text)[:MAX_ERROR_CHARACTERS]
+    if error:
+        return cleaning.in_words(error, MAX_ERROR_CHARACTERS)
     return "Ended by Replicate before it started (aborted)." if raw_status == "aborted" else None
 
 
@@ -175,12 +163,14 @@ def _output_url(output: object) -> str | None:
     elif isinstance(output, list):
         candidates = list(output[:1])
     for candidate in candidates:
-        if isinstance(candidate, str) and len(candidate) <= MAX_TEXT_CHARACTERS and _is_web_address(candidate):
+        if isinstance(candidate, str) and len(candidate) <= cleaning.MAX_TEXT_CHARACTERS and _is_web_address(candidate):
             return candidate
     return None
 
 
 def _is_web_address(text: str) -> bool:
+    if not text.isprintable() or " " in text or cleaning.SECRET_VALUE.search(text):
+        return False
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -191,7 +181,7 @@ def _is_web_address(text: str) -> bool:
 def _name(inputs: object) -> str | None:
     if not isinstance(inputs, dict):
         return None
-    return next((name for key in NAME_KEYS if (name := _text(inputs.get(key), 255))), None)
+    return next((name for key in NAME_KEYS if (name := cleaning.text(inputs.get(key), 255))), None)
 
 
 def _metadata(body: Mapping[str, Any], model: str | None, inputs: object) -> dict[str, Any]:
@@ -200,44 +190,18 @@ def _metadata(body: Mapping[str, Any], model: str | None, inputs: object) -> dic
     version = output.get("version") if isinstance(output, dict) else None
     found = {
         "model": model,
-        "version": _text(body.get("version")),
-        "source": _text(body.get("source")),
-        "deployment": _text(body.get("deployment")),
-        "deadline": _text(body.get("deadline")),
+        "version": cleaning.text(body.get("version")),
+        "source": cleaning.text(body.get("source")),
+        "deployment": cleaning.text(body.get("deployment")),
+        "deadline": cleaning.text(body.get("deadline")),
         "web_url": _web_url(urls),
-        "output_version": _text(version),
+        "output_version": cleaning.text(version),
         "data_removed": True if body.get("data_removed") is True else None,
-        "input": _shown_input(inputs),
+        "input": cleaning.shown_input(inputs),
     }
     return {key: value for key, value in found.items() if value}
 
 
 def _web_url(urls: object) -> str | None:
-    web = _text(urls.get("web")) if isinstance(urls, dict) else None
-    return web if web and web.startswith("https://replicate.com/") else None
-
-
-def _shown_input(inputs: object) -> dict[str, Any] | None:
-    """The input with its secrets masked and its bulk left out."""
-    if not isinstance(inputs, dict) or not inputs:
-        return None
-    shown = {_storable(key): _masked(key, value) for key, value in inputs.items()}
-    if len(json.dumps(shown)) <= MAX_INPUT_CHARACTERS:
-        return shown
-    return {key: value for key, value in shown.items() if len(json.dumps(value)) <= 200}
-
-
-def _masked(key: str, value: object, depth: int = 0) -> object:
-    if isinstance(value, str):
-        if value and SECRET_KEY.search(key):
-            return MASK
-        if value.startswith("data:"):
-            return _storable(f"{value[:40].split(',')[0]},…")
-        return _storable(value[:MAX_TEXT_CHARACTERS])
-    if depth >= 6:
-        return "…"
-    if isinstance(value, dict):
-        return {_storable(inner): _masked(inner, item, depth + 1) for inner, item in value.items()}
-    if isinstance(value, list):
-        return [_masked(key, item, depth + 1) for item in value[:200]]
-    return value
+    web = cleaning.text(urls.get("web")) if isinstance(urls, dict) else None
+    return web if web and web.startswith("https://replicate.com/") and _is_web_address(web) else None

@@ -1,15 +1,22 @@
 """Replicate, by its HTTP API (https://replicate.com/docs/reference/http)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from providers import names
-from providers.errors import ProviderError, RemoteJobNotFound, UnexpectedPayload
+from providers.errors import (
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejected,
+    RemoteJobNotFound,
+    UnexpectedPayload,
+)
 from providers.http import ApiAnswer, ApiClient
 from providers.replicate import mapping
+from providers.replicate.patience import Patience
 from providers.snapshots import Account, FetchFailure, Hardware, JobRef, JobSnapshot, Listing
 
 TRAINING, PREDICTION = "training", "prediction"
@@ -54,7 +61,7 @@ class ReplicateProvider:
     def list_recent(self, *, limit: int = 100) -> Listing:
         """Return the newest ``limit`` jobs of both lists together, each once.
 
-        Raises the first error only if neither list could be read; otherwise errors stand beside what was read.
+        Raises an error only if neither list could be read; otherwise errors stand beside what was read.
         """
         reads = {kind: self._pool.submit(self._read_newest, kind, limit) for kind in COLLECTIONS}
         found: dict[str, JobSnapshot] = {}
@@ -71,64 +78,79 @@ class ReplicateProvider:
             for snapshot in snapshots:
                 found.setdefault(snapshot.external_id, snapshot)
         if failed_lists == len(COLLECTIONS):
-            raise errors[0]
+            # Of two, the one that says when to ask again.
+            raise next((error for error in errors if isinstance(error, ProviderRateLimited)), errors[0])
         newest = sorted(found.values(), key=_age_key, reverse=True)[:limit]
         return Listing(snapshots=tuple(newest), errors=tuple(errors))
 
     def fetch(self, job: JobRef) -> JobSnapshot:
         """One job with its log. Of unknown kind, both endpoints are asked before it counts as not found."""
-        kinds = (job.kind,) if job.kind in COLLECTIONS else (PREDICTION, TRAINING)
-        for kind in kinds[:-1]:
-            try:
-                return self._fetch_as(kind, job)
-            except RemoteJobNotFound:
-                continue
-        return self._fetch_as(kinds[-1], job)
+        return self._ask_for(job, self._api.get)
 
     def fetch_many(self, jobs: Sequence[JobRef]) -> Iterator[JobSnapshot | FetchFailure]:
         """List pages first (100 jobs a call, without logs), single calls for what they lack."""
         wanted = {job.external_id: job for job in jobs}
+        patience = Patience()
         if len(wanted) > FEW_JOBS:
-            for snapshot in self._from_lists(wanted.values()):
+            for snapshot in self._from_lists(wanted.values(), patience):
                 if wanted.pop(snapshot.external_id, None) is not None:
                     yield snapshot
-        yield from self._pool.map(self._fetch_or_fail, wanted.values())
+        yield from self._pool.map(lambda job: self._fetch_or_fail(job, patience), wanted.values())
 
     def create(self, request: Mapping[str, Any]) -> JobSnapshot:
         """Start a training (``model``, ``version``, ``destination``) or, without a destination, a prediction."""
         body = {key: value for key, value in request.items() if key != "model" and value is not None}
         model = request.get("model")
+        if model is not None and not (isinstance(model, str) and mapping.MODEL.match(model)):
+            raise ProviderRejected("The model must be named as owner/name.")
         if "destination" in body:
-            version = body.pop("version")
+            version = body.pop("version", None)
+            if model is None or not (isinstance(version, str) and mapping.VERSION.match(version)):
+                raise ProviderRejected("A training needs a model and its version.")
             answer = self._api.post(f"/v1/models/{model}/versions/{version}/trainings", body)
             return self._snapshot(answer, TRAINING)
         path = COLLECTIONS[PREDICTION] if model is None else f"/v1/models/{model}/predictions"
         return self._snapshot(self._api.post(path, body), PREDICTION)
 
     def cancel(self, job: JobRef) -> JobSnapshot:
-        kind = job.kind if job.kind in COLLECTIONS else PREDICTION
-        return self._snapshot(self._api.post(f"{COLLECTIONS[kind]}/{job.external_id}/cancel"), kind)
+        return self._ask_for(job, self._api.post, "/cancel")
 
     def _snapshot(self, answer: ApiAnswer, kind: str | None) -> JobSnapshot:
         return mapping.snapshot(answer.payload, as_of=answer.as_of, kind=kind)
 
-    def _fetch_as(self, kind: str, job: JobRef) -> JobSnapshot:
-        answer = self._api.get(f"{COLLECTIONS[kind]}/{job.external_id}")
+    def _ask_for(self, job: JobRef, call: Callable[[str], ApiAnswer], action: str = "") -> JobSnapshot:
+        """Call one job's endpoint; of a job of unknown kind both, before it counts as not found."""
+        if not mapping.ID.match(job.external_id):
+            raise RemoteJobNotFound("Replicate has no job of such an id.")
+        *others, last = (job.kind,) if job.kind in COLLECTIONS else (PREDICTION, TRAINING)
+        for kind in others:
+            try:
+                return self._read(job, call(f"{COLLECTIONS[kind]}/{job.external_id}{action}"))
+            except RemoteJobNotFound:
+                continue
+        return self._read(job, call(f"{COLLECTIONS[last]}/{job.external_id}{action}"))
+
+    def _read(self, job: JobRef, answer: ApiAnswer) -> JobSnapshot:
         # /predictions/{id} answers for a training too: only a list tells the kind for certain.
         snapshot = self._snapshot(answer, job.kind)
         if snapshot.external_id != job.external_id:
             raise UnexpectedPayload(f"Replicate answered for another job than {job.external_id}.")
         return snapshot
 
-    def _fetch_or_fail(self, job: JobRef) -> JobSnapshot | FetchFailure:
+    def _fetch_or_fail(self, job: JobRef, patience: Patience) -> JobSnapshot | FetchFailure:
+        if patience.lost_to is not None:
+            return FetchFailure(external_id=job.external_id, error=patience.lost_to)
         try:
-            return self.fetch(job)
+            snapshot = self.fetch(job)
         except ProviderError as error:
+            patience.note(error)
             return FetchFailure(external_id=job.external_id, error=error)
+        patience.note(None)
+        return snapshot
 
     def _read_newest(self, kind: str, limit: int) -> tuple[list[JobSnapshot], list[ProviderError]]:
         """Up to ``limit`` rows of one list, newest first, and what was wrong with single rows or later pages."""
-        found: list[JobSnapshot] = []
+        found: dict[str, JobSnapshot] = {}
         errors: list[ProviderError] = []
         pages = self._pages(kind)
         while len(found) < limit:
@@ -141,22 +163,23 @@ class ReplicateProvider:
                     raise
                 errors.append(error)
                 break
-            found.extend(snapshots)
+            # A job that is created between two page reads moves the last row of one page onto the next.
+            found |= {snapshot.external_id: snapshot for snapshot in snapshots}
             errors.extend(unreadable)
-        return found, errors
+        return list(found.values()), errors
 
-    def _from_lists(self, jobs: Sequence[JobRef] | Any) -> Iterator[JobSnapshot]:
+    def _from_lists(self, jobs: Iterable[JobRef], patience: Patience) -> Iterator[JobSnapshot]:
         """What the list pages say of ``jobs``; pages are read only while they save calls."""
-        readers: list[Callable[[], list[JobSnapshot]]] = []
-        jobs = list(jobs)
-        for kind in COLLECTIONS:
-            wanted = [job for job in jobs if job.kind in (kind, None) or job.kind not in COLLECTIONS]
-            if wanted:
-                readers.append(lambda kind=kind, wanted=wanted: self._find_in_list(kind, wanted))
-        for found in [self._pool.submit(reader) for reader in readers]:
-            yield from found.result()
+        wanted = {
+            kind: [job for job in jobs if job.kind == kind or job.kind not in COLLECTIONS] for kind in COLLECTIONS
+        }
+        reads = [self._pool.submit(self._find_in_list, kind, some) for kind, some in wanted.items() if some]
+        outcomes = [read.result() for read in reads]
+        patience.note_lists([error for _, error in outcomes])
+        for found, _ in outcomes:
+            yield from found
 
-    def _find_in_list(self, kind: str, jobs: Sequence[JobRef]) -> list[JobSnapshot]:
+    def _find_in_list(self, kind: str, jobs: Sequence[JobRef]) -> tuple[list[JobSnapshot], ProviderError | None]:
         missing = {job.external_id for job in jobs}
         oldest = min((job.created_at for job in jobs if job.created_at), default=None)
         found: list[JobSnapshot] = []
@@ -167,14 +190,14 @@ class ReplicateProvider:
                 found.extend(hits)
                 missing.difference_update(row.external_id for row in hits)
                 blank_pages = 0 if hits else blank_pages + 1
-                if not missing or _is_past(rows, oldest):
+                if not missing:
                     break
-                if blank_pages > len(missing) // SINGLE_CALLS_PER_BLANK_PAGE:
+                if not hits and (_is_past(rows, oldest) or blank_pages > len(missing) // SINGLE_CALLS_PER_BLANK_PAGE):
                     break
-        except ProviderError:
+        except ProviderError as error:
             # Whatever the list could not say is asked for singly, and each single call reports its own error.
-            return found
-        return found
+            return found, error
+        return found, None
 
     def _pages(self, kind: str) -> Iterator[tuple[list[JobSnapshot], list[ProviderError]]]:
         """The pages of a list, newest first. One bad row spoils neither its page nor the rest."""
@@ -213,4 +236,4 @@ def _age_key(snapshot: JobSnapshot) -> float:
 def _is_past(rows: Sequence[JobSnapshot], oldest: datetime | None) -> bool:
     """Whether a page already reaches behind the oldest job that is looked for."""
     times = [row.created_at for row in rows if row.created_at]
-    return bool(oldest and times) and min(times) < oldest - CREATED_AT_SLACK
+    return oldest is not None and bool(times) and oldest - min(times) > CREATED_AT_SLACK

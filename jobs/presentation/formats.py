@@ -1,0 +1,96 @@
+"""Durations, times and money as text. ``static/js/format.js`` says the same for values that move in the browser."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+RELATIVE_UP_TO = 7 * DAY
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time: for machines, as distance from now, and in full."""
+
+    iso: str
+    relative: str
+    absolute: str
+
+
+def moment(at: datetime | None, now: datetime) -> Moment | None:
+    """How a page shows a time; ``None`` stays ``None``."""
+    if at is None:
+        return None
+    in_utc = at.astimezone(UTC)
+    return Moment(
+        iso=in_utc.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        relative=relative_time(in_utc, now),
+        absolute=f"{date_format(in_utc, 'j M Y')}, {in_utc:%H:%M:%S} UTC",
+    )
+
+
+def relative_time(at: datetime, now: datetime) -> str:
+    """``12 s ago`` up to ``6 d ago``, then the date."""
+    seconds = int(max((now - at).total_seconds(), 0))
+    if seconds < MINUTE:
+        return _("%(count)s s ago") % {"count": seconds}
+    if seconds < HOUR:
+        return _("%(count)s min ago") % {"count": seconds // MINUTE}
+    if seconds < DAY:
+        return _("%(count)s h ago") % {"count": seconds // HOUR}
+    if seconds < RELATIVE_UP_TO:
+        return _("%(count)s d ago") % {"count": seconds // DAY}
+    return date_format(at, "j M Y")
+
+
+def duration(seconds: float | None) -> str:
+    """The two largest units: ``45 s``, ``12 m 30 s``, ``2 h 15 m``, ``3 d 4 h``; nothing for ``None``."""
+    if seconds is None:
+        return ""
+    whole = int(max(seconds, 0))
+    if whole < MINUTE:
+        return _("%(seconds)s s") % {"seconds": whole}
+    if whole < HOUR:
+        return _("%(minutes)s m %(seconds)s s") % {"minutes": whole // MINUTE, "seconds": whole % MINUTE}
+    if whole < DAY:
+        return _("%(hours)s h %(minutes)s m") % {"hours": whole // HOUR, "minutes": whole % HOUR // MINUTE}
+    return _("%(days)s d %(hours)s h") % {"days": whole // DAY, "hours": whole % DAY // HOUR}
+
+
+def rough_duration(seconds: float) -> str:
+    """The same for being read: seconds are left out, because an estimate does not know them."""
+    whole = int(max(seconds, 0))
+    if whole < MINUTE:
+        return _("less than 1 m")
+    if whole < HOUR:
+        return _("%(minutes)s m") % {"minutes": whole // MINUTE}
+    return duration(whole)
+
+
+def spoken_time_left(seconds: float) -> str:
+    """An estimate as one would say it: ``about 2 hours left``."""
+    if seconds < HOUR:
+        count = max(round(seconds / MINUTE), 1)
+        return ngettext("about %(count)s minute left", "about %(count)s minutes left", count) % {"count": count}
+    if seconds < DAY:
+        count = max(round(seconds / HOUR), 1)
+        return ngettext("about %(count)s hour left", "about %(count)s hours left", count) % {"count": count}
+    count = max(round(seconds / DAY), 1)
+    return ngettext("about %(count)s day left", "about %(count)s days left", count) % {"count": count}
+
+
+def money(amount: Decimal) -> str:
+    """US dollars to the cent. What is less than a cent, but not nothing, is said to be so."""
+    if 0 < amount < CENT:
+        return "< $0.01"
+    return f"${amount.quantize(CENT):,}"
+
+
+def percent(value: float) -> str:
+    """Whole per cents, rounded down: 100 is only said of what is complete."""
+    return _("%(value)s %%") % {"value": int(value)}

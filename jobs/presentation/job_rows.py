@@ -1,0 +1,132 @@
+"""Jobs as rows of the list: a page of them costs the same number of queries whatever its length."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models.fields.json import KT
+from django.utils.translation import gettext as _
+
+from jobs.lifecycle import ACTIVE, JobStatus
+from jobs.models import HardwarePrice, JobQuerySet
+from jobs.models.job import duration_seconds
+from jobs.presentation.costs import CostView, cost_view
+from jobs.presentation.formats import Moment, duration, moment
+from jobs.presentation.progress import ProgressFacts, ProgressView, progress_view
+from jobs.presentation.statuses import StatusBadge, badge
+from jobs.services import queue
+from providers import names
+
+SHORT_ID_CHARACTERS = 10
+
+COLUMNS = (
+    "pk",
+    "job_id",
+    "provider",
+    "status",
+    "config_name",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "cost_usd",
+    "hardware_type",
+    "error_message",
+    "stage",
+    "progress",
+    "last_log",
+    "eta_seconds",
+    "progress_at",
+    "last_synced_at",
+    "last_sync_error",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One line of the list. ``ticks_since`` is set while the duration still grows."""
+
+    job_id: str
+    short_id: str
+    name: str
+    status: StatusBadge
+    progress: ProgressView
+    is_running: bool
+    created: Moment | None
+    started: Moment | None
+    duration: str
+    ticks_since: str
+    cost: CostView
+    hardware: str
+    provider: str
+    synced: Moment | None
+    sync_error: str
+
+
+def job_rows(jobs: JobQuerySet, now: datetime) -> list[JobRow]:
+    """The rows of a queryset, in its order: at most three queries."""
+    found = list(jobs.annotate(model_name=KT("metadata__model")).values(*COLUMNS, "model_name"))
+    if not found:
+        return []
+    positions = queue.positions([row["pk"] for row in found if row["status"] == JobStatus.PENDING])
+    labels = hardware_labels()
+    return [_row(values, positions, labels, now) for values in found]
+
+
+def hardware_labels() -> dict[str, str]:
+    """The readable names of machines, as the price table has them."""
+    return dict(HardwarePrice.objects.exclude(label="").order_by().values_list("hardware", "label").distinct())
+
+
+def display_name(config_name: str | None, model_name: str | None) -> str:
+    """What people call a job: its own name, else its model's without the owner."""
+    return config_name or (model_name or "").rpartition("/")[2] or _("Unnamed job")
+
+
+def short_id(job_id: str) -> str:
+    """Enough of an id to tell jobs apart at a glance."""
+    return job_id if len(job_id) <= SHORT_ID_CHARACTERS + 1 else f"{job_id[:SHORT_ID_CHARACTERS]}…"
+
+
+def provider_label(provider: str) -> str:
+    """A provider's name for people; a job of no provider runs here."""
+    return names.LABELS.get(provider, provider) or _("This machine")
+
+
+def _row(values: Mapping[str, Any], positions: Mapping[int, int], labels: Mapping[str, str], now: datetime) -> JobRow:
+    status, started_at = values["status"], values["started_at"]
+    hardware = values["hardware_type"]
+    started = moment(started_at, now)
+    facts = ProgressFacts(
+        status=status,
+        queue_position=positions.get(values["pk"]),
+        **{name: values[name] for name in PROGRESS_COLUMNS},
+    )
+    return JobRow(
+        job_id=values["job_id"],
+        short_id=short_id(values["job_id"]),
+        name=display_name(values["config_name"], values["model_name"]),
+        status=badge(status),
+        progress=progress_view(facts, now),
+        is_running=status == JobStatus.RUNNING,
+        created=moment(values["created_at"], now),
+        started=started,
+        duration=duration(duration_seconds(started_at, values["completed_at"], status, now)),
+        ticks_since=started.iso if started and status in ACTIVE else "",
+        cost=cost_view(values["cost_usd"], status=status, started_at=started_at, hardware=hardware),
+        hardware=labels.get(hardware, hardware or ""),
+        provider=provider_label(values["provider"]),
+        synced=moment(values["last_synced_at"], now),
+        sync_error=values["last_sync_error"] or "",
+    )
+
+
+PROGRESS_COLUMNS: Iterable[str] = (
+    "progress",
+    "stage",
+    "last_log",
+    "error_message",
+    "eta_seconds",
+    "started_at",
+    "progress_at",
+)

@@ -1,0 +1,45 @@
+"""Small pieces of markup that many templates share."""
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from jobs.presentation.formats import Moment
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, extra_class: str = "") -> SafeString:
+    """An icon of the page's sprite; it stands beside words, so it is not read out."""
+    css_class = f"icon icon-{name} {extra_class}".strip()
+    return format_html('<svg class="{}" aria-hidden="true"><use href="#icon-{}"></use></svg>', css_class, name)
+
+
+@register.simple_tag
+def time_ago(moment: Moment | None) -> SafeString:
+    """A time as distance from now that moves by itself; in full when pointed at. Nothing for no time."""
+    if moment is None:
+        return SafeString("")
+    return format_html(
+        '<relative-time><time datetime="{}" title="{}">{}</time></relative-time>',
+        moment.iso,
+        moment.absolute,
+        moment.relative,
+    )
+
+
+@register.simple_tag
+def time_in_full(moment: Moment | None) -> SafeString:
+    """A time in full. Nothing for no time."""
+    if moment is None:
+        return SafeString("")
+    return format_html('<local-time><time datetime="{}">{}</time></local-time>', moment.iso, moment.absolute)
+
+
+@register.simple_tag
+def running_duration(text: str, since: str) -> SafeString:
+    """A duration; one that still grows moves by itself."""
+    if not since:
+        return format_html("{}", text)
+    return format_html('<live-duration since="{}">{}</live-duration>', since, text)

@@ -1,0 +1,19 @@
+"""The pages of the dashboard. A trailing slash makes no difference, and no redirect."""
+
+from django.urls import path
+
+from jobs.views import actions, pages
+
+urlpatterns = [
+    path("", pages.dashboard, name="dashboard"),
+    path("sync", actions.sync_jobs, name="sync"),
+    path("jobs/<str:job_id>", pages.job, name="job"),
+    path("jobs/<str:job_id>/", pages.job),
+    path("jobs/<str:job_id>/cancel", actions.cancel_job, name="job-cancel"),
+    path("jobs/<str:job_id>/cancel/", actions.cancel_job),
+    path("jobs/<str:job_id>/saved.log", pages.job_log, name="job-log"),
+    path("fragments/jobs", pages.job_list_fragment, name="fragment-jobs"),
+    path("fragments/metrics", pages.metrics_fragment, name="fragment-metrics"),
+    path("fragments/notices", pages.notices_fragment, name="fragment-notices"),
+    path("fragments/jobs/<str:job_id>", pages.job_fragment, name="fragment-job"),
+]

@@ -1,0 +1,91 @@
+"""What plain forms do, for whoever has no script: the same services as the API calls, the same words as its toasts."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods
+
+from jobs.lifecycle import JobStatus
+from jobs.presentation.job_page import job_page
+from jobs.presentation.notices import notices
+from jobs.services import cancelling, sync
+from jobs.services.lookup import InvalidState, JobNotFound, get_job
+from jobs.services.sync import Discovery
+from jobs.views.pages import unknown_job
+from providers import names
+from providers.errors import ProviderError
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def sync_jobs(request: HttpRequest) -> HttpResponse:
+    """Discover jobs, then return to the list. A reload of this address alone does nothing."""
+    if request.method != "POST":
+        return redirect("dashboard")
+    try:
+        done = sync.discover_jobs(names.REPLICATE)
+    except ProviderError as error:
+        messages.error(request, error.message)
+    else:
+        message = discovery_message(done)
+        if done.errors:
+            messages.warning(request, message)
+        elif done.joined:
+            messages.info(request, message)
+        else:
+            messages.success(request, message)
+    return _back_to_list(request)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel_job(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Ask whether to cancel; when that was confirmed, do it and return to the job."""
+    try:
+        if request.method == "POST":
+            _cancel(request, job_id)
+            return redirect("job", job_id)
+        job = get_job(job_id)
+    except JobNotFound:
+        return unknown_job(request, job_id)
+    page = job_page(job)
+    if not page.can_cancel:
+        messages.info(request, _("There is nothing to cancel: the job is %(status)s.") % {"status": page.status.label})
+        return redirect("job", job_id)
+    return render(request, "jobs/cancel.html", {"job": page, "notices": notices()})
+
+
+def discovery_message(done: Discovery) -> str:
+    """The sentence of SPEC A3.2, with what else there is to say."""
+    if done.joined:
+        return _("A sync is already running.")
+    # The contract fixes the English sentence for every number; other languages have their plurals.
+    found = ngettext(
+        "Discovered %(count)s jobs from %(provider)s", "Discovered %(count)s jobs from %(provider)s", done.found
+    ) % {"count": done.found, "provider": done.provider_label}
+    if not done.errors:
+        return found
+    return _("%(found)s, but only part could be read: %(reason)s") % {"found": found, "reason": done.errors[0]}
+
+
+def _cancel(request: HttpRequest, job_id: str) -> None:
+    try:
+        job = cancelling.cancel_job(job_id)
+    except (InvalidState, ProviderError) as error:
+        messages.error(request, str(error))
+    else:
+        if job.status == JobStatus.CANCELLED:
+            provider = names.LABELS.get(job.provider, job.provider)
+            messages.success(request, _("Cancelled, confirmed by %(provider)s") % {"provider": provider})
+        else:
+            messages.info(request, _("Cancel requested"))
+
+
+def _back_to_list(request: HttpRequest) -> HttpResponseRedirect:
+    """To the list as it was; anything but an address of ours is not heeded."""
+    target = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(target, allowed_hosts=None):
+        target = reverse("dashboard")
+    return HttpResponseRedirect(target)

@@ -1,0 +1,100 @@
+"""Pages and the fragments that keep them fresh. A page includes the fragment's template, so both say the same."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import require_safe
+
+from jobs.models import JobLog, UnifiedJob
+from jobs.presentation import job_page as presented
+from jobs.presentation.listing import ListState, listing
+from jobs.presentation.metric_cards import metric_cards
+from jobs.presentation.notices import notices
+from jobs.services.lookup import JobNotFound, get_job
+
+# A page from the cache of the back button is revalidated: its times and states are of another day.
+fresh = cache_control(private=True, no_cache=True)
+
+
+@require_safe
+@fresh
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """The list of jobs and the numbers above it."""
+    context = _list_context(request) | {"metrics": metric_cards(), "notices": notices()}
+    return render(request, "jobs/dashboard.html", context)
+
+
+@require_safe
+@never_cache
+def job_list_fragment(request: HttpRequest) -> HttpResponse:
+    """The list alone."""
+    return render(request, "jobs/_job_list.html", _list_context(request))
+
+
+@require_safe
+@never_cache
+def metrics_fragment(request: HttpRequest) -> HttpResponse:
+    """The numbers alone."""
+    return render(request, "jobs/_metrics.html", {"metrics": metric_cards()})
+
+
+@require_safe
+@never_cache
+def notices_fragment(request: HttpRequest) -> HttpResponse:
+    """What is not well, alone."""
+    return render(request, "jobs/_notices.html", {"notices": notices()})
+
+
+@require_safe
+@fresh
+def job(request: HttpRequest, job_id: str) -> HttpResponse:
+    """One job."""
+    try:
+        found = get_job(job_id)
+    except JobNotFound:
+        return unknown_job(request, job_id)
+    context = {
+        "job": presented.job_page(found),
+        "settings": presented.settings_of(found),
+        "stored_log": presented.stored_log(found),
+        "notices": notices(),
+    }
+    return render(request, "jobs/job.html", context)
+
+
+@require_safe
+@never_cache
+def job_fragment(request: HttpRequest, job_id: str) -> HttpResponse:
+    """The overview of one job alone."""
+    try:
+        found = get_job(job_id)
+    except JobNotFound:
+        return unknown_job(request, job_id)
+    return render(request, "jobs/_job_overview.html", {"job": presented.job_page(found)})
+
+
+@require_safe
+@never_cache
+def job_log(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Our copy of a job's log as a file, as the provider sent it."""
+    try:
+        found = get_job(job_id, UnifiedJob.objects.only("job_id"))
+    except JobNotFound:
+        return unknown_job(request, job_id)
+    log = JobLog.objects.filter(job=found).first()
+    response = HttpResponse(log.text if log else "", content_type="text/plain; charset=utf-8")
+    # A job's id may hold characters that a header or a file name may not.
+    name = "".join(character if character.isascii() and character.isalnum() else "-" for character in found.job_id)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.log"'
+    return response
+
+
+def unknown_job(request: HttpRequest, job_id: str) -> HttpResponse:
+    """The page for a job that is not here."""
+    return render(request, "404.html", {"job_id": job_id[:128]}, status=404)
+
+
+def _list_context(request: HttpRequest) -> dict[str, Any]:
+    return {"listing": listing(ListState.read(request.GET))}

@@ -1,0 +1,93 @@
+"""What every test may use."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import responses
+from django.utils import timezone
+from pytest_django import Settings
+
+from jobs import coordination
+from jobs.models import UnifiedJob
+from providers import registry
+from providers.snapshots import JobSnapshot, RemoteStatus
+from tests.sandbox_server import RunningSandbox, running_sandbox
+from tests.web_server import running_web
+
+MakeJob = Callable[..., UnifiedJob]
+MakeSnapshot = Callable[..., JobSnapshot]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_state() -> Iterator[None]:
+    """No provider, lease or shared answer outlives its test."""
+    registry.get_provider.cache_clear()
+    coordination.client().flushdb()
+    coordination.forget_local_answers()
+    yield
+    registry.get_provider.cache_clear()
+
+
+@pytest.fixture
+def http() -> Iterator[responses.RequestsMock]:
+    """Providers' HTTP, mocked: an unregistered URL fails, and so does one that was not asked for."""
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def make_job(db: None) -> MakeJob:
+    """Store a job; it runs at Replicate unless told otherwise."""
+    made = 0
+
+    def make(**fields: Any) -> UnifiedJob:
+        nonlocal made
+        made += 1
+        external_id = fields.pop("external_id", f"job{made:05d}abcdefghijklmnopqr")
+        defaults: dict[str, Any] = {
+            "job_id": external_id or f"local{made}",
+            "provider": "replicate",
+            "external_id": external_id,
+            "external_kind": "training",
+            "status": "running",
+            "created_at": timezone.now(),
+        }
+        return UnifiedJob.objects.create(**(defaults | fields))
+
+    return make
+
+
+@pytest.fixture
+def make_snapshot() -> MakeSnapshot:
+    """Build what a provider says of one job."""
+
+    def make(**fields: Any) -> JobSnapshot:
+        status = fields.pop("status", RemoteStatus.RUNNING)
+        defaults: dict[str, Any] = {
+            "provider": "replicate",
+            "external_id": "snap0001abcdefghijklmnopqr",
+            "status": RemoteStatus(status) if status is not None else None,
+            "raw_status": "processing",
+            "as_of": datetime.now(UTC),
+            "kind": "training",
+        }
+        return JobSnapshot(**(defaults | fields))
+
+    return make
+
+
+@pytest.fixture
+def sandbox(settings: Settings) -> Iterator[RunningSandbox]:
+    """A real HTTP server that behaves like Replicate, wired as the provider; its account has no jobs yet."""
+    with running_sandbox() as server:
+        settings.PROVIDERS = {"replicate": {"token": server.token, "base_url": server.url}}
+        yield server
+
+
+@pytest.fixture
+def web(transactional_db: None) -> Iterator[str]:
+    """The base URL of the running product, on a database that every thread sees."""
+    with running_web() as url:
+        yield url

