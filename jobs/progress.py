@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jobs.training_log.lines import banners, newest_lines
+from jobs.training_log.lines import banners_above, newest_lines
 from jobs.training_log.reader import LogReader
 from jobs.training_log.stages import TRAINING, Stage
 
@@ -34,7 +34,7 @@ def parse_log(text: str) -> Progress:
     if not lines:
         return Progress()
     reader = LogReader()
-    for line in (*banners(text), *lines):
+    for line in (*banners_above(text, lines), *lines):
         reader.read(line)
     position = reader.position
     steps, share = position.steps, position.share()

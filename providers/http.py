@@ -138,7 +138,7 @@ class ApiClient:
         status = response.status_code
         body = _problem(text)
         detail = _detail(body).replace(self._token, MASK)[:MAX_DETAIL_CHARACTERS]
-        said = f": {detail}" if detail else f" (HTTP {status})."
+        said = f": {detail.rstrip('.')}." if detail else f" (HTTP {status})."
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return ProviderAuthError(f"{self.label} refused the token{said}")
         if status == HTTPStatus.NOT_FOUND:

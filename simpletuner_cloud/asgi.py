@@ -38,6 +38,10 @@ class WebApplication:
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
 
+    async def end_streams(self) -> None:
+        """End every event stream: a stream does not end by itself, and a server that stops must not wait for it."""
+        await self._events.stop()
+
     async def _answer(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["path"].rstrip("/") == EVENTS_PATH:
             await self._events(scope, receive, send)

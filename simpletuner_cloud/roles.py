@@ -108,7 +108,12 @@ def sandbox_program() -> tuple[Program, str]:
     if speed is not None:
         command += ["--speed", f"{speed:g}"]
     program = Program(
-        name="sandbox", command=tuple(command), environment={"SANDBOX_TOKEN": settings.SANDBOX_TOKEN}, port=port
+        name="sandbox",
+        command=tuple(command),
+        environment={"SANDBOX_TOKEN": settings.SANDBOX_TOKEN},
+        port=port,
+        # Calls that are under way when everything stops shall still be answered.
+        is_foundation=True,
     )
     return program, f"http://127.0.0.1:{port}"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dj_database_url
 import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
@@ -39,12 +40,19 @@ REPLICATE_API_TOKEN = env.text("REPLICATE_API_TOKEN")
 STORE_MODE = store_mode(REPLICATE_API_TOKEN)
 IS_SANDBOX = STORE_MODE is StoreMode.SANDBOX
 STORE_DIR = HOME / STORE_MODE.value
-STORE_DIR.mkdir(parents=True, exist_ok=True)
+try:
+    STORE_DIR.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    raise ImproperlyConfigured(f"SIMPLETUNER_CLOUD_HOME cannot be used: {error}.") from error
 SECRET_KEY = load_or_create(HOME / "secret_key")
 
 DATABASE_URL = env.url("DATABASE_URL", "", schemes=("postgres", "postgresql", "sqlite"))
 if DATABASE_URL:
-    DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600)}
+    try:
+        DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600)}
+    except ValueError as error:
+        # The URL may hold a password: it is not repeated.
+        raise ImproperlyConfigured("DATABASE_URL cannot be read as a database's URL.") from error
 else:
     DATABASES = {"default": {"ENGINE": "", "NAME": str(STORE_DIR / "db.sqlite3"), "CONN_MAX_AGE": 600}}
 if DATABASES["default"]["ENGINE"] in ("", "django.db.backends.sqlite3"):

@@ -5,10 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
-
 from simpletuner_cloud.asgi import WebApplication
-from simpletuner_cloud.web import SERVER_OPTIONS
+from simpletuner_cloud.web import StreamingServer
 
 START_SECONDS = 10.0
 
@@ -16,8 +14,7 @@ START_SECONDS = 10.0
 @contextmanager
 def running_web() -> Iterator[str]:
     """Run the product's web application; yields its base URL."""
-    config = uvicorn.Config(WebApplication(), port=0, **(SERVER_OPTIONS | {"timeout_graceful_shutdown": 1}))
-    server = uvicorn.Server(config)
+    server = StreamingServer(WebApplication(), port=0, timeout_graceful_shutdown=1)
     thread = threading.Thread(target=server.run, name="web", daemon=True)
     thread.start()
     deadline = time.monotonic() + START_SECONDS

@@ -159,19 +159,19 @@ class UnifiedJob(models.Model):
         return changed | self._assign({"cost_usd": self._cost(snapshot, prices)})
 
     def note_progress(self, progress: Progress, at: datetime) -> frozenset[str]:
-        """Take over what a log says of the job's progress."""
-        return self._assign(
-            {
-                "stage": progress.stage,
-                "progress": progress.progress,
-                "last_log": progress.last_log,
-                "step": progress.step,
-                "total_steps": progress.total_steps,
-                "loss": progress.loss,
-                "eta_seconds": progress.eta_seconds,
-                "progress_at": at,
-            }
-        )
+        """Take over what a log says of the job's progress.
+
+        How far the job is stays known when the newest lines speak of something else, such as a long validation.
+        """
+        measured = {
+            "progress": progress.progress,
+            "step": progress.step,
+            "total_steps": progress.total_steps,
+            "loss": progress.loss,
+        }
+        said = {name: value for name, value in measured.items() if value is not None}
+        now = {"stage": progress.stage, "last_log": progress.last_log, "eta_seconds": progress.eta_seconds}
+        return self._assign({**said, **now, "progress_at": at})
 
     def _lifecycle_facts(self, snapshot: JobSnapshot) -> dict[str, Any]:
         current = JobStatus(self.status)

@@ -193,6 +193,6 @@ def _chip_label(name: str) -> str:
 
 
 def _emptiness(state: ListState, counts: Mapping[str, int]) -> str:
-    if state.is_filtered and (sum(counts.values()) or UnifiedJob.objects.exists()):
+    if state.is_filtered and (any(counts.values()) or UnifiedJob.objects.exists()):
         return "filter"
     return "first" if any(provider.is_configured for provider in provider_accounts.overviews()) else "provider"

@@ -43,6 +43,7 @@ class EventStream:
         self._leases: ConnectionLeases | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_over = False
 
     async def start(self) -> EventHub:
         """Bring up the hub, once per event loop."""
@@ -56,14 +57,15 @@ class EventStream:
         return self._hub
 
     async def stop(self) -> None:
-        """End every stream and give all places back."""
+        """End every stream and give all places back; no new one begins."""
+        self._is_over = True
         if self._renewal is not None:
             self._renewal.cancel()
         if self._hub is not None:
             await self._hub.stop()
         if self._leases is not None:
             await self._leases.close()
-        self._hub = None
+        self._hub = self._leases = self._renewal = None
 
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -72,6 +74,9 @@ class EventStream:
             return
         if not _is_ours(headers):
             await _refuse(send, HTTPStatus.FORBIDDEN, "This host or origin may not read events.", "permission_denied")
+            return
+        if self._is_over:
+            await _refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping.", "stopping")
             return
         hub = await self.start()
         assert self._leases is not None
@@ -95,7 +100,7 @@ class EventStream:
 
 async def _serve(hub: EventHub, last_id: int | None, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Write the stream until the reader leaves, does not keep up, or has been here for very long."""
-    listener = hub.join()
+    listener = await hub.join()
     writer = asyncio.create_task(_write(hub, listener, last_id, send))
     endings = [
         writer,

@@ -57,6 +57,7 @@ class EventHub:
         self._tasks: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
         self._is_deaf = True
+        self._delivery = asyncio.Lock()
         # One thread, so one database connection, however many listeners there are.
         self._database = ThreadPoolExecutor(1, thread_name_prefix="events")
 
@@ -77,8 +78,14 @@ class EventHub:
         self._tasks = []
         self._database.shutdown(wait=False)
 
-    def join(self) -> Listener:
-        """A new listener, from now on."""
+    async def join(self) -> Listener:
+        """A new listener, from now on.
+
+        The history is read up to its end before: a reader that comes from another process, which was quicker, must
+        not be told again what it has already heard there.
+        """
+        with suppress(DatabaseError):
+            await self._deliver()
         listener = Listener(self.newest_id)
         self.listeners.add(listener)
         return listener
@@ -131,14 +138,15 @@ class EventHub:
                 await asyncio.sleep(LOOK_WHILE_DEAF_SECONDS)
 
     async def _deliver(self) -> None:
-        while True:
-            events = await self.ask_database(lambda: history.events_after(self.newest_id, limit=BATCH_EVENTS))
-            for event in events:
-                data = frame(event)
-                for listener in self.listeners:
-                    if event.id > listener.after_id:
+        """Hand out everything that is new. Raises ``DatabaseError``."""
+        async with self._delivery:
+            while True:
+                events = await self.ask_database(lambda: history.events_after(self.newest_id, limit=BATCH_EVENTS))
+                for event in events:
+                    data = frame(event)
+                    for listener in self.listeners:
                         listener.offer(data)
-            if events:
-                self.newest_id = events[-1].id
-            if len(events) < BATCH_EVENTS:
-                return
+                if events:
+                    self.newest_id = events[-1].id
+                if len(events) < BATCH_EVENTS:
+                    return

@@ -50,11 +50,12 @@ def newest_lines(text: str) -> list[str]:
     return lines[::-1]
 
 
-def banners(text: str) -> list[str]:
-    """Lines that announce totals, oldest first: the newest of each kind, also from far above the newest lines."""
+def banners_above(text: str, lines: list[str]) -> list[str]:
+    """Lines that announce totals and have scrolled above `lines`, oldest first: the newest of each kind."""
     start = max(0, len(text) - BANNER_WINDOW_CHARACTERS)
     places = sorted(place for banner in BANNERS if (place := text.rfind(banner, start)) >= 0)
-    return [_printable(re.split(r"[\r\n]", text[at : at + MAX_BANNER_CHARACTERS], maxsplit=1)[0]) for at in places]
+    found = (re.split(r"[\r\n]", text[at : at + MAX_BANNER_CHARACTERS], maxsplit=1)[0] for at in places)
+    return [banner for banner in map(_printable, found) if not any(banner in line for line in lines)]
 
 
 def _lines_backwards(tail: str) -> Iterator[str]:

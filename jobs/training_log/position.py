@@ -67,6 +67,7 @@ class Position:
             # `Epoch 3: val_loss improved` after `Epoch 3/10` adds nothing: the pair is the better known.
             self.epochs = epochs
 
+    @property
     def is_finished(self) -> bool:
         return self.run_has_ended or (self.steps is not None and self.steps.done == self.steps.total)
 

@@ -122,7 +122,7 @@ class LogReader:
         if self._is_of_set_up(bar):
             self._announces_set_up &= not bar.is_complete
             self._enter(stages.SETS_UP)
-        elif is_beside_the_jobs and not (self._training_is_a_guess and self.position.is_finished()):
+        elif is_beside_the_jobs and not (self._training_is_a_guess and self.position.is_finished):
             # The transformers Trainer draws its evaluation below its own bar, both without a name.
             self._enter(stages.VALIDATES)
         else:

@@ -1,6 +1,7 @@
 """Discovery and refresh (SPEC A2, A4, A5.2) against a real HTTP server: jobs.services.sync."""
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -239,3 +240,30 @@ def test_ids_that_contain_words_are_refreshed_like_any_other(make_job: MakeJob, 
     done = sync.refresh_active_jobs(source=Source.POLLER)
     assert done.failed == 2
     assert not UnifiedJob.objects.filter(last_sync_error__isnull=True).exists()
+
+
+def test_provider_that_hangs_costs_one_time_limit_for_a_hundred_jobs(
+    sandbox: RunningSandbox, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SimpleTuner's server takes 120 s for two jobs."""
+    monkeypatch.setattr("providers.http.READ_TIMEOUT_SECONDS", 0.5)
+    for _ in range(100):
+        make_job(status="running")
+    sandbox.fault("timeout", seconds=20)
+    sandbox.reset_requests()
+    started = time.monotonic()
+    done = sync.refresh_active_jobs(source=Source.SYNC_ACTIVE)
+    assert time.monotonic() - started < 3
+    assert (done.refreshed, done.failed, len(done.errors)) == (0, 100, 1)
+    assert sandbox.requests()["total"] <= 2
+    assert not UnifiedJob.objects.exclude(status="running", last_sync_error__isnull=False).exists()
+
+
+def test_refusal_in_the_middle_of_single_calls_ends_them(sandbox: RunningSandbox, make_job: MakeJob) -> None:
+    for _ in range(60):
+        make_job(status="running", external_kind="training")
+    sandbox.fault("429", retry_after=60, match={"path": "/v1/trainings/*"})
+    sandbox.reset_requests()
+    done = sync.refresh_active_jobs(source=Source.POLLER)
+    assert done.failed == 60
+    assert sandbox.requests()["total"] <= 1 + 16
