@@ -43,7 +43,7 @@ def payload(change: StatusChange) -> JobStatusChanged:
         previous=change.previous,
         provider=change.job.provider,
         source=change.source,
-        at=change.recorded_at.isoformat(),
+        at=change.recorded_at.isoformat().replace("+00:00", "Z"),
     )
 
 

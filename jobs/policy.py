@@ -7,21 +7,30 @@ DEFAULT_QUEUE_SECONDS = 5.0
 MINIMUM_POLL_SECONDS = 5.0
 MINIMUM_QUEUE_SECONDS = 1.0
 MAXIMUM_INTERVAL_SECONDS = 86_400.0
+# Webhooks get lost: Replicate repeats only the last one of a job, and for about a minute (its documentation).
+RECONCILE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class PollingPolicy:
-    """Whether to poll, every how many seconds, and the reason in words for the log and the health page."""
+    """Whether to poll, every how many seconds, and the reason in words for the log and the health page.
+
+    ``reconciles``: while polling is off, active jobs that nobody has heard of for a while are still looked after.
+    """
 
     enabled: bool
     interval_seconds: float
     reason: str
+    reconciles: bool = False
 
     def describe(self) -> str:
         """The line that operators look for at start-up (SPEC A5.5)."""
         if self.enabled:
             return f"job status polling is on, every {self.interval_seconds:g} s: {self.reason}"
-        return f"job status polling is off: {self.reason}"
+        silent = (
+            f"; jobs not heard of for {RECONCILE_SECONDS:g} s are asked for all the same" if self.reconciles else ""
+        )
+        return f"job status polling is off: {self.reason}{silent}"
 
 
 def polling_policy(
@@ -41,5 +50,5 @@ def polling_policy(
     if file_enabled is False:
         return PollingPolicy(False, interval, "the enterprise file disables it")
     if webhook_configured:
-        return PollingPolicy(False, interval, "a webhook URL is configured")
+        return PollingPolicy(False, interval, "a webhook URL is configured", reconciles=True)
     return PollingPolicy(True, interval, "no webhook URL is configured")

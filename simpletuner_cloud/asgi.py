@@ -22,6 +22,7 @@ EVENTS_PATH = "/api/events"
 PAGE_THREADS = 4
 PROVIDER_THREADS = 16
 PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate")
+ADMIN_ACTIONS_PATH = "/admin/jobs/unifiedjob"
 
 
 class WebApplication:
@@ -64,7 +65,10 @@ class WebApplication:
 
 def may_wait_for_provider(path: str, query: bytes) -> bool:
     """Whether serving a request may mean asking a provider."""
-    return path.rstrip("/").endswith(PROVIDER_PATHS) or b"sync_active=" in query or b"include_replicate=" in query
+    path = path.rstrip("/")
+    if path.endswith(PROVIDER_PATHS) or path == ADMIN_ACTIONS_PATH:
+        return True
+    return b"sync_active=" in query or b"include_replicate=" in query
 
 
 application = WebApplication()

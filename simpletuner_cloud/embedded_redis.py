@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 from simpletuner_cloud.processes import Program
+from simpletuner_cloud.redis_url import URL_FILE
 from simpletuner_cloud.refusals import CannotStart
 
 SERVERS = ("valkey-server", "redis-server")
@@ -45,11 +46,10 @@ def redis_program(directory: Path) -> tuple[Program, str]:
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     password = secrets.token_urlsafe(24)
-    configuration = directory / "password.conf"
-    configuration.unlink(missing_ok=True)
-    with os.fdopen(os.open(configuration, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        file.write(f"requirepass {password}\n")
     port = free_port()
+    url = f"redis://:{password}@127.0.0.1:{port}/0"
+    configuration = _write_privately(directory / "password.conf", f"requirepass {password}\n")
+    _write_privately(directory / URL_FILE, url)
     log_file = directory / "redis.log"
     # noeviction: a broker that forgets messages when memory is short would lose work silently.
     options = {
@@ -71,4 +71,12 @@ def redis_program(directory: Path) -> tuple[Program, str]:
         is_foundation=True,
         log_file=str(log_file),
     )
-    return program, f"redis://:{password}@127.0.0.1:{port}/0"
+    return program, url
+
+
+def _write_privately(path: Path, content: str) -> Path:
+    """Write a file that nobody else can read."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(content)
+    return path

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 from django.core.exceptions import ImproperlyConfigured
 
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS, MINIMUM_QUEUE_SECONDS
-
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+from jobs.webhook_url import check_webhook_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +69,16 @@ def _read(root: "_Section") -> EnterpriseConfig:
     )
 
 
-def check_webhook_url(url: object, setting: str) -> str:
-    """Return a URL that a provider may call: https, or plain http on this machine. Raises ``ImproperlyConfigured``."""
-    refusal = ImproperlyConfigured(f"{setting} must be an https URL (or http on a loopback address).")
-    if not isinstance(url, str):
-        raise refusal
-    try:
-        parts = urlsplit(url.strip())
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        raise refusal from None
-    if not host or "@" in parts.netloc or not url.strip().isprintable() or " " in url.strip():
-        raise refusal
-    if parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK_HOSTS):
-        return url.strip()
-    raise refusal
-
-
 def _webhook_urls(providers: "_Section") -> dict[str, str]:
     found = {}
     for provider in providers.names():
         section = providers.section(provider)
         url = section.values.get("webhook_url")
         if url not in (None, ""):
-            found[provider] = check_webhook_url(url, section.path("webhook_url"))
+            try:
+                found[provider] = check_webhook_url(url)
+            except ValueError as error:
+                raise ImproperlyConfigured(f"{section.path('webhook_url')} {error}.") from error
     return found
 
 

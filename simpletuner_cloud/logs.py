@@ -5,6 +5,8 @@ Several processes share the file, so it is rotated under a lock (concurrent-log-
 
 import logging.config
 import os
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -39,7 +41,7 @@ def configure(file: Path) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         name_process,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _stamp,
         structlog.stdlib.ExtraAdder(),
     ]
     renderer = structlog.processors.LogfmtRenderer(
@@ -74,8 +76,8 @@ def configure(file: Path) -> None:
             },
             "root": {"handlers": ["stdout", "file"], "level": level},
             "loggers": {
-                # A page that is open all day asks every few seconds: a line for each only at DEBUG.
-                "uvicorn.access": {"level": "DEBUG" if level == "DEBUG" else "WARNING"},
+                # A page that is open all day asks every few seconds: not a line for each.
+                "uvicorn.access": {"level": "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},
                 "celery.beat": {"level": "WARNING"},
@@ -93,3 +95,11 @@ def configure(file: Path) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _stamp(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Write down when it happened. Each handler formats a library's record anew, so its own time counts."""
+    record = event.get("_record")
+    moment = datetime.fromtimestamp(record.created if record else time.time(), UTC)
+    event["timestamp"] = moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return event

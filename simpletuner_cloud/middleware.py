@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import structlog
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.functional import SimpleLazyObject
+
+logger = structlog.get_logger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -55,6 +59,26 @@ class OptionalTrailingSlashMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
             request.path_info = request.path_info.rstrip("/")
+        return self._get_response(request)
+
+
+class KnownHostMiddleware:
+    """A request for a host name that is not ours is refused in one line, for programs to read.
+
+    A page elsewhere may have pointed its own name at this machine (DNS rebinding).
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            request.get_host()
+        except DisallowedHost:
+            host = request.META.get("HTTP_HOST", "")[:100]
+            logger.warning("host refused", host=host)
+            detail = f"{host!r} is not a name of this server; SIMPLETUNER_ALLOWED_HOSTS lists its names."
+            return JsonResponse({"detail": detail, "code": "host_not_allowed"}, status=400)
         return self._get_response(request)
 
 

@@ -1,8 +1,12 @@
-"""One ``REDIS_URL`` for everybody: django-eventstream wants keywords instead."""
+"""One ``REDIS_URL`` for everybody: where the embedded server notes it, and as keywords for django-eventstream."""
 
+from pathlib import Path
 from typing import Any
 
 from redis.connection import parse_url
+
+# Holds a password: it is readable by its owner alone.
+URL_FILE = "url"
 
 
 def redis_options(url: str) -> dict[str, Any]:
@@ -14,3 +18,11 @@ def redis_options(url: str) -> dict[str, Any]:
     elif connection_class is not None:
         options["ssl"] = True
     return options
+
+
+def embedded_redis_url(directory: Path) -> str:
+    """Return the URL that the embedded server in ``directory`` was last started with; empty if there is none."""
+    try:
+        return (directory / URL_FILE).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

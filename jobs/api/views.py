@@ -115,9 +115,7 @@ class JobProgressView(APIView):
 class JobLogsView(APIView):
     """``/api/cloud/jobs/{job_id}/logs``."""
 
-    @extend_schema(
-        operation_id="jobs_logs", responses={200: serializers.JobLogs, **JOB_ERRORS, 502: PROBLEM, 504: PROBLEM}
-    )
+    @extend_schema(operation_id="jobs_logs", responses={200: serializers.JobLogs, **JOB_ERRORS, **PROVIDER_ERRORS})
     def get(self, _request: Request, job_id: str) -> Response:
         """The whole log: the provider's, or ours when it has none any more."""
         log = logs.read_log(job_id)

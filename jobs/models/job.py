@@ -34,6 +34,12 @@ class JobQuerySet(models.QuerySet["UnifiedJob"]):
         """Cloud jobs that a provider knows: those that can be asked about."""
         return self.filter(job_type=JobType.CLOUD, external_id__isnull=False)
 
+    def not_heard_of_since(self, time: datetime | None) -> Self:
+        """Those that no provider has said anything of since then; all if no time is given."""
+        if time is None:
+            return self.all()
+        return self.filter(Q(last_synced_at__lt=time) | Q(last_synced_at__isnull=True, created_at__lt=time))
+
     def newest_first(self) -> Self:
         return self.order_by("-created_at", "-pk")
 
@@ -151,18 +157,20 @@ class UnifiedJob(models.Model):
     def merge(self, snapshot: JobSnapshot, prices: PriceBook) -> frozenset[str]:
         """Take over what a snapshot adds, and return the names of the fields that changed.
 
-        The rule is the same whatever the order of the snapshots: status only moves forward, times and money only
-        become better known, ``None`` never erases.
+        The order of snapshots does not matter: status only moves forward, times and money only become better known,
+        late words fill gaps only, ``None`` never erases.
         """
-        facts = self._lifecycle_facts(snapshot) | self._described_facts(snapshot, prices)
-        changed = self._assign(facts)
+        changed = self._assign(self._lifecycle_facts(snapshot))
+        changed |= self._assign(self._described_facts(snapshot, prices))
         return changed | self._assign({"cost_usd": self._cost(snapshot, prices)})
 
     def note_progress(self, progress: Progress, at: datetime) -> frozenset[str]:
-        """Take over what a log says of the job's progress.
+        """Take over what a log says of the job's progress; an older log than the last one says nothing.
 
         How far the job is stays known when the newest lines speak of something else, such as a long validation.
         """
+        if self.progress_at is not None and at < self.progress_at:
+            return frozenset()
         measured = {
             "progress": progress.progress,
             "step": progress.step,
@@ -198,13 +206,17 @@ class UnifiedJob(models.Model):
         return facts
 
     def _described_facts(self, snapshot: JobSnapshot, prices: PriceBook) -> dict[str, Any]:
-        metadata = {**self.metadata, **snapshot.metadata}
+        known, said = self.metadata, snapshot.metadata
+        # What was said in an earlier state fills gaps, but does not replace what was said later.
+        is_late = snapshot.status is not None and self.status != snapshot.status.value
+        metadata = {**said, **known} if is_late else {**known, **said}
         assigned = prices.hardware_of(self.provider, metadata.get("model"))
+        output_urls = (self.output_url, snapshot.output_url) if is_late else (snapshot.output_url, self.output_url)
         return {
             "config_name": self.config_name or snapshot.name,
             "external_kind": snapshot.kind or self.external_kind,
-            "hardware_type": snapshot.hardware or self.hardware_type or assigned,
-            "output_url": snapshot.output_url or self.output_url,
+            "hardware_type": self.hardware_type or snapshot.hardware or assigned,
+            "output_url": output_urls[0] or output_urls[1],
             "metadata": metadata,
         }
 

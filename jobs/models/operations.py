@@ -1,8 +1,19 @@
 """What operators set, and what they want to look up."""
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from jobs.webhook_url import check_webhook_url
+
+
+def validate_webhook_url(url: str) -> None:
+    """Refuse what a provider must not be told to call."""
+    try:
+        check_webhook_url(url)
+    except ValueError as error:
+        raise ValidationError(_("The webhook URL %(reason)s.") % {"reason": error}) from error
 
 
 class ProviderSettings(models.Model):
@@ -10,7 +21,10 @@ class ProviderSettings(models.Model):
 
     provider = models.CharField(_("provider"), max_length=32, unique=True)
     webhook_url = models.TextField(
-        _("webhook URL"), blank=True, help_text=_("https, or http on a loopback address; empty: none")
+        _("webhook URL"),
+        blank=True,
+        validators=[validate_webhook_url],
+        help_text=_("https, or http on a loopback address; empty: none"),
     )
 
     class Meta:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+JUST_NOW = 3
 RELATIVE_UP_TO = 7 * DAY
 CENT = Decimal("0.01")
 
@@ -35,8 +36,10 @@ def moment(at: datetime | None, now: datetime) -> Moment | None:
 
 
 def relative_time(at: datetime, now: datetime) -> str:
-    """``12 s ago`` up to ``6 d ago``, then the date."""
+    """``just now``, ``12 s ago`` up to ``6 d ago``, then the date."""
     seconds = int(max((now - at).total_seconds(), 0))
+    if seconds < JUST_NOW:
+        return _("just now")
     if seconds < MINUTE:
         return _("%(count)s s ago") % {"count": seconds}
     if seconds < HOUR:

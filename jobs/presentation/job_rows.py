@@ -95,6 +95,8 @@ def provider_label(provider: str) -> str:
 
 def _row(values: Mapping[str, Any], positions: Mapping[int, int], labels: Mapping[str, str], now: datetime) -> JobRow:
     status, started_at = values["status"], values["started_at"]
+    # SQLite gives a JSON value in its own type, whatever was expected to be there.
+    model_name = values["model_name"] if isinstance(values["model_name"], str) else None
     hardware = values["hardware_type"]
     started = moment(started_at, now)
     facts = ProgressFacts(
@@ -105,7 +107,7 @@ def _row(values: Mapping[str, Any], positions: Mapping[int, int], labels: Mappin
     return JobRow(
         job_id=values["job_id"],
         short_id=short_id(values["job_id"]),
-        name=display_name(values["config_name"], values["model_name"]),
+        name=display_name(values["config_name"], model_name),
         status=badge(status),
         progress=progress_view(facts, now),
         is_running=status == JobStatus.RUNNING,

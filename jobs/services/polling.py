@@ -1,6 +1,7 @@
 """The poller's cycle (SPEC A5): who decides, who may run, and what is written down of it."""
 
 import time
+from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.utils import timezone
 from jobs import coordination
 from jobs.lifecycle import Source
 from jobs.models import PollCycle, ProviderSettings, UnifiedJob
-from jobs.policy import PollingPolicy, polling_policy
+from jobs.policy import RECONCILE_SECONDS, PollingPolicy, polling_policy
 from jobs.services.logs import capture_final_logs
 from jobs.services.sync import Refresh, refresh_active_jobs
 from providers import registry
@@ -39,9 +40,13 @@ def current_policy() -> PollingPolicy:
 
 
 def run_cycle() -> Refresh | None:
-    """One cycle over all active jobs; ``None`` if it is not to be run, or another process is still at one."""
+    """One cycle over all active jobs; ``None`` if it is not to be run, or another process is still at one.
+
+    With webhooks instead of polling, the cycle covers the active jobs that nobody has heard of for five minutes.
+    """
     policy = current_policy()
-    if not policy.enabled:
+    silent_since = None if policy.enabled else timezone.now() - timedelta(seconds=RECONCILE_SECONDS)
+    if not policy.enabled and not (policy.reconciles and _are_silent(silent_since)):
         logger.debug("poll skipped", reason=policy.reason)
         return None
     with coordination.lease("poller", seconds=LEASE_SECONDS) as renew:
@@ -50,7 +55,7 @@ def run_cycle() -> Refresh | None:
             return None
         total = Refresh()
         for provider in _providers_with_active_jobs():
-            total = total.plus(_poll_provider(provider, renew))
+            total = total.plus(_poll_provider(provider, renew, silent_since))
         capture_final_logs(on_progress=renew)
         return total
 
@@ -66,9 +71,13 @@ def _providers_with_active_jobs() -> list[str]:
     return sorted(found | {name for name in registry.provider_names() if name in settings.PROVIDERS})
 
 
-def _poll_provider(provider: str, renew: "coordination.Renew") -> Refresh:
+def _are_silent(since: datetime | None) -> bool:
+    return UnifiedJob.objects.active().at_providers().not_heard_of_since(since).exists()
+
+
+def _poll_provider(provider: str, renew: coordination.Renew, silent_since: datetime | None) -> Refresh:
     started_at, started = timezone.now(), time.monotonic()
-    refresh = refresh_active_jobs(source=Source.POLLER, provider=provider, on_progress=renew)
+    refresh = refresh_active_jobs(source=Source.POLLER, provider=provider, silent_since=silent_since, on_progress=renew)
     cycle = PollCycle.objects.create(
         provider=provider,
         started_at=started_at,

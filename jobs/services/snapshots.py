@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -14,6 +15,8 @@ from jobs.pricing import PriceBook
 from jobs.progress import parse_log
 from jobs.services import queue
 from providers.snapshots import JobSnapshot
+
+logger = structlog.get_logger(__name__)
 
 BATCH_ROWS = 500
 # Two writers may meet in discovering the same job: the loser starts over and finds the row.
@@ -143,6 +146,8 @@ def _new_rows(
 
 def _merge(job: UnifiedJob, snapshot: JobSnapshot, prices: PriceBook) -> frozenset[str]:
     changed = job.merge(snapshot, prices)
+    if snapshot.status is None and "last_sync_error" in changed:
+        logger.warning("unknown status word", job_id=job.job_id, word=snapshot.raw_status, kept=job.status)
     if snapshot.logs:
         changed |= job.note_progress(parse_log(snapshot.logs), snapshot.as_of)
     return changed

@@ -83,14 +83,18 @@ def discover_jobs(provider: str) -> Discovery:
 
 
 def refresh_active_jobs(
-    *, source: Source, provider: str | None = None, on_progress: Callable[[], None] | None = None
+    *,
+    source: Source,
+    provider: str | None = None,
+    silent_since: datetime | None = None,
+    on_progress: Callable[[], None] | None = None,
 ) -> Refresh:
-    """Bring every active cloud job up to date, however old it is.
+    """Bring every active cloud job up to date, however old it is; with ``silent_since`` those not heard of since.
 
     Never raises ``ProviderError``: a provider's trouble is counted, recorded on its jobs, and told in the result.
     ``on_progress`` is called between batches of a long refresh.
     """
-    jobs = UnifiedJob.objects.active().at_providers()
+    jobs = UnifiedJob.objects.active().at_providers().not_heard_of_since(silent_since)
     if provider:
         jobs = jobs.filter(provider=provider)
     grouped: dict[str, list[UnifiedJob]] = defaultdict(list)

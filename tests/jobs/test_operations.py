@@ -221,3 +221,27 @@ def test_store_of_the_sandbox_refuses_to_be_the_real_one() -> None:
     store.claim_store("sandbox")
     with pytest.raises(ImproperlyConfigured, match="sandbox store"):
         store.claim_store("live")
+
+
+def test_with_webhooks_only_silent_jobs_are_asked_for(sandbox: RunningSandbox) -> None:
+    """Replicate repeats only the last webhook of a job, for about a minute: a lost one must not freeze a job."""
+    heard, silent = add_running(sandbox), add_running(sandbox)
+    sync.discover_jobs("replicate")
+    ProviderSettings.objects.create(provider="replicate", webhook_url="https://example.test/api/webhooks/replicate")
+    sandbox.reset_requests()
+    tasks.poll_active_jobs()
+    assert sandbox.requests()["total"] == 0
+    UnifiedJob.objects.filter(external_id=silent).update(last_synced_at=timezone.now() - timedelta(seconds=301))
+    for job_id in (heard, silent):
+        sandbox.change_job(job_id, status="succeeded", completed_at=timezone.now().isoformat())
+    tasks.poll_active_jobs()
+    assert UnifiedJob.objects.get(external_id=silent).status == "completed"
+    assert UnifiedJob.objects.get(external_id=heard).status == "running"
+
+
+@pytest.mark.parametrize("url", ["http://example.test/hook", "https://user:pass@example.test/", "ftp://x", "nonsense"])
+def test_webhook_url_that_a_provider_must_not_call_is_refused_in_the_admin(client: Client, url: str) -> None:
+    answer = client.post("/admin/jobs/providersettings/add/", {"provider": "replicate", "webhook_url": url})
+    assert answer.status_code == 200
+    assert b"must be an https URL" in answer.content
+    assert not ProviderSettings.objects.exists()

@@ -366,3 +366,58 @@ def test_history_ids_commit_in_their_order(make_job: MakeJob, make_snapshot: Mak
     reader.join()
     assert seen == list(StatusChange.objects.order_by("pk").values_list("pk", flat=True))
     assert len(seen) == len(jobs)
+
+
+def test_job_that_was_queued_and_is_now_over_keeps_everything_of_its_run(
+    make_job: MakeJob, make_snapshot: MakeSnapshot
+) -> None:
+    """SimpleTuner's server loses start, output and error text of such a job."""
+    job = make_job(status="queued")
+    over = make_snapshot(
+        external_id=job.external_id,
+        status="failed",
+        started_at=NOON,
+        completed_at=NOON + timedelta(minutes=5),
+        error="CUDA out of memory",
+        output_url="https://replicate.delivery/partial.tar",
+    )
+    apply_snapshot(over, source=Source.POLLER)
+    job.refresh_from_db()
+    assert (job.status, job.started_at, job.completed_at) == ("failed", NOON, NOON + timedelta(minutes=5))
+    assert (job.error_message, job.output_url) == ("CUDA out of memory", "https://replicate.delivery/partial.tar")
+    assert StatusChange.objects.get().previous == "queued"
+
+
+def test_progress_stays_known_while_the_log_speaks_of_something_else(
+    make_job: MakeJob, make_snapshot: MakeSnapshot
+) -> None:
+    job = make_job(status="running")
+    for log in ("Step 1500/5000 - loss: 0.0234", "Step 1500/5000 - loss: 0.0234\n" + "validating sample\n" * 2000):
+        apply_snapshot(make_snapshot(external_id=job.external_id, logs=log), source=Source.PROGRESS)
+    job.refresh_from_db()
+    assert (job.stage, job.progress, job.step) == ("Validation", 30.0, 1500)
+
+
+def test_words_of_an_earlier_state_fill_gaps_but_replace_nothing(
+    make_job: MakeJob, make_snapshot: MakeSnapshot
+) -> None:
+    job = make_job(status="completed", output_url="https://replicate.delivery/final.tar", metadata={"source": "api"})
+    late = make_snapshot(
+        external_id=job.external_id,
+        status="running",
+        output_url="https://replicate.delivery/draft.tar",
+        metadata={"source": "web", "model": "owner/model"},
+    )
+    apply_snapshot(late, source=Source.POLLER)
+    job.refresh_from_db()
+    assert job.output_url == "https://replicate.delivery/final.tar"
+    assert job.metadata == {"source": "api", "model": "owner/model"}
+
+
+def test_older_log_does_not_set_progress_back(make_job: MakeJob, make_snapshot: MakeSnapshot) -> None:
+    job = make_job(status="running")
+    for seconds, log in ((60, "step 2/10\nstep 6/10"), (30, "step 2/10")):
+        snapshot = make_snapshot(external_id=job.external_id, logs=log, as_of=NOON + timedelta(seconds=seconds))
+        apply_snapshot(snapshot, source=Source.PROGRESS)
+    job.refresh_from_db()
+    assert (job.progress, job.last_log) == (60.0, "step 6/10")

@@ -1,0 +1,78 @@
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from simpletuner_cloud.celery import app
+from simpletuner_cloud.enterprise import EnterpriseConfig
+from simpletuner_cloud.schedule import beat_schedule, configured_schedule
+
+POLL, QUEUE = "jobs.tasks.poll_active_jobs", "jobs.tasks.process_queue"
+
+
+def intervals(schedule: dict[str, dict[str, Any]]) -> dict[str, float]:
+    return {entry["task"]: entry["schedule"] for entry in schedule.values()}
+
+
+@pytest.mark.parametrize(
+    ("poll", "queue", "expected"),
+    [
+        (True, True, {POLL: 30.0, QUEUE: 5.0}),
+        (True, False, {POLL: 30.0}),
+        (False, True, {QUEUE: 5.0}),
+        (False, False, {}),
+    ],
+)
+def test_only_what_is_on_is_scheduled(poll: bool, queue: bool, expected: dict[str, float]) -> None:
+    schedule = beat_schedule(poll_enabled=poll, poll_seconds=30.0, queue_enabled=queue, queue_seconds=5.0)
+    assert intervals(schedule) == expected
+
+
+def test_message_lives_no_longer_than_its_interval() -> None:
+    schedule = beat_schedule(poll_enabled=True, poll_seconds=60.0, queue_enabled=True, queue_seconds=7.0)
+    assert {entry["task"]: entry["options"]["expires"] for entry in schedule.values()} == {POLL: 60.0, QUEUE: 7.0}
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "expected"),
+    [
+        pytest.param(EnterpriseConfig(), None, {POLL: 30.0, QUEUE: 5.0}, id="nothing configured"),
+        pytest.param(EnterpriseConfig(), 60.0, {POLL: 60.0, QUEUE: 5.0}, id="the environment's interval"),
+        pytest.param(
+            EnterpriseConfig(job_polling_interval=90.0), 60.0, {POLL: 60.0, QUEUE: 5.0}, id="it outweighs the file's"
+        ),
+        pytest.param(
+            EnterpriseConfig(job_polling_interval=90.0, queue_processing_interval=2.0),
+            None,
+            {POLL: 90.0, QUEUE: 2.0},
+            id="the file's intervals",
+        ),
+        pytest.param(
+            EnterpriseConfig(job_polling_enabled=False), 60.0, {QUEUE: 5.0}, id="an explicit false schedules no poll"
+        ),
+        pytest.param(
+            EnterpriseConfig(queue_processing_enabled=False), None, {POLL: 30.0}, id="nor a queue that is switched off"
+        ),
+        pytest.param(
+            EnterpriseConfig(job_polling_enabled=False, queue_processing_enabled=False), None, {}, id="nothing at all"
+        ),
+        pytest.param(
+            EnterpriseConfig(webhook_urls={"replicate": "https://hooks.example/"}),
+            None,
+            {POLL: 30.0, QUEUE: 5.0},
+            id="a webhook leaves the tick in",
+        ),
+    ],
+)
+def test_schedule_follows_the_settings(
+    settings: Settings, file: EnterpriseConfig, environment: float | None, expected: dict[str, float]
+) -> None:
+    settings.ENTERPRISE = file
+    settings.JOB_POLL_INTERVAL = environment
+    assert intervals(configured_schedule()) == expected
+
+
+def test_scheduled_tasks_exist() -> None:
+    app.loader.import_default_modules()
+    schedule = beat_schedule(poll_enabled=True, poll_seconds=30, queue_enabled=True, queue_seconds=5)
+    assert intervals(schedule).keys() <= set(app.tasks)
