@@ -20,7 +20,7 @@ def test_polling_is_on_or_off_for_a_reason(
     policy = polling_policy(
         file_enabled=file_enabled, file_interval=None, environment_interval=None, webhook_configured=webhook
     )
-    assert policy == PollingPolicy(enabled, 30.0, reason)
+    assert policy == PollingPolicy(enabled, 30.0, reason, reconciles=webhook and file_enabled is None)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,10 @@ def test_interval_comes_from_the_nearest_source_whatever_decides_on_polling(
         (PollingPolicy(True, 30.0, "a reason"), "job status polling is on, every 30 s: a reason"),
         (PollingPolicy(True, 7.5, "a reason"), "job status polling is on, every 7.5 s: a reason"),
         (PollingPolicy(False, 30.0, "a reason"), "job status polling is off: a reason"),
+        (
+            PollingPolicy(False, 30.0, "a reason", reconciles=True),
+            "job status polling is off: a reason; jobs not heard of for 300 s are asked for all the same",
+        ),
     ],
 )
 def test_start_up_line_says_whether_why_and_how_often(policy: PollingPolicy, line: str) -> None:
