@@ -1,6 +1,6 @@
 """Jobs as rows of the list: a page of them costs the same number of queries whatever its length."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,6 +39,15 @@ COLUMNS = (
     "progress_at",
     "last_synced_at",
     "last_sync_error",
+)
+PROGRESS_COLUMNS = (
+    "progress",
+    "stage",
+    "last_log",
+    "error_message",
+    "eta_seconds",
+    "started_at",
+    "progress_at",
 )
 
 
@@ -121,14 +130,3 @@ def _row(values: Mapping[str, Any], positions: Mapping[int, int], labels: Mappin
         synced=moment(values["last_synced_at"], now),
         sync_error=values["last_sync_error"] or "",
     )
-
-
-PROGRESS_COLUMNS: Iterable[str] = (
-    "progress",
-    "stage",
-    "last_log",
-    "error_message",
-    "eta_seconds",
-    "started_at",
-    "progress_at",
-)

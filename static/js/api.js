@@ -1,0 +1,71 @@
+// Requests to our own server. Whatever fails becomes an Error whose message can be shown.
+import { gettext } from "./i18n.js";
+
+// A provider may take its time; the server's own deadlines are shorter.
+const TIMEOUT_MS = 60_000;
+
+export class RequestError extends Error {
+  /**
+   * @param {string} message
+   * @param {number} status 0 if the server was not reached
+   */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** @param {string} url @param {{signal?: AbortSignal}} [options] */
+export async function getJSON(url, options = {}) {
+  const response = await send(url, { headers: { Accept: "application/json" } }, options.signal);
+  return response.json();
+}
+
+/** @param {string} url @param {unknown} [body] */
+export async function postJSON(url, body = {}) {
+  const headers = { Accept: "application/json", "Content-Type": "application/json" };
+  const response = await send(url, { method: "POST", headers, body: JSON.stringify(body) });
+  return response.json();
+}
+
+/** @param {string} url */
+export async function getHTML(url) {
+  const response = await send(url, { headers: { Accept: "text/html" } });
+  return response.text();
+}
+
+/**
+ * @param {string} url
+ * @param {RequestInit} init
+ * @param {AbortSignal} [signal]
+ */
+async function send(url, init, signal) {
+  const deadline = AbortSignal.timeout(TIMEOUT_MS);
+  let response;
+  try {
+    response = await fetch(url, { ...init, signal: signal ? AbortSignal.any([signal, deadline]) : deadline });
+  } catch (error) {
+    const isLate = error instanceof DOMException && error.name === "TimeoutError";
+    throw new RequestError(
+      isLate ? gettext("The server did not answer in time.") : gettext("The server cannot be reached."),
+      0,
+    );
+  }
+  if (!response.ok) {
+    throw new RequestError(await reason(response), response.status);
+  }
+  return response;
+}
+
+/** @param {Response} response */
+async function reason(response) {
+  try {
+    const { detail } = await response.json();
+    if (typeof detail === "string" && detail) {
+      return detail;
+    }
+  } catch {
+    // Not our own error format: a proxy in between, perhaps.
+  }
+  return gettext("The server answered with an error.") + ` (${response.status})`;
+}

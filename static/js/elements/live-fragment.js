@@ -1,0 +1,88 @@
+// <live-fragment src>: a piece of the page that the server renders, patched in place whenever it is out of date.
+import { getHTML } from "../api.js";
+import { emit, on } from "../bus.js";
+import { morphChildren } from "../morph.js";
+
+// A burst of events costs one refresh in this time.
+const LEAST_GAP_MS = 500;
+const FLASH_MS = 1600;
+const MOST_FLASHES = 12;
+
+customElements.define(
+  "live-fragment",
+  class extends HTMLElement {
+    #sequence = 0;
+    #shown = 0;
+    #timer = 0;
+    #lastStart = -Infinity;
+    #life = new AbortController();
+
+    connectedCallback() {
+      this.#life = new AbortController();
+      on("outdated", ({ pace }) => this.#onOutdated(pace), this.#life.signal);
+    }
+
+    disconnectedCallback() {
+      this.#life.abort();
+      clearTimeout(this.#timer);
+      this.#timer = 0;
+    }
+
+    #onOutdated(pace) {
+      if (this.#timer || (this.getAttribute("pace") === "slow" && pace !== "slow")) {
+        return;
+      }
+      const wait = Math.max(this.#lastStart + LEAST_GAP_MS - performance.now(), 0);
+      this.#timer = setTimeout(() => this.#refresh(), wait);
+    }
+
+    async #refresh() {
+      this.#timer = 0;
+      this.#lastStart = performance.now();
+      const sequence = ++this.#sequence;
+      let html;
+      try {
+        html = await getHTML(this.getAttribute("src"));
+      } catch {
+        // What is shown stays; the connection chip tells of a server that is away.
+        return;
+      }
+      // A reply that was overtaken by a later one tells old news.
+      if (sequence < this.#shown || !this.isConnected) {
+        return;
+      }
+      this.#shown = sequence;
+      this.#patch(html);
+      emit("refreshed", { id: this.id });
+    }
+
+    #patch(html) {
+      const before = statesOf(this);
+      morphChildren(this, new DOMParser().parseFromString(html, "text/html").body);
+      flash(this, before);
+    }
+  },
+);
+
+function statesOf(root) {
+  return new Map(
+    [...root.querySelectorAll("[data-key][data-state]")].map((element) => [element.dataset.key, element.dataset.state]),
+  );
+}
+
+/** Let what has changed light up once. */
+function flash(root, before) {
+  if (before.size === 0 || matchMedia("(prefers-reduced-motion: reduce)").matches) {
+    return;
+  }
+  const changed = [...root.querySelectorAll("[data-key][data-state]")].filter(
+    (element) => before.get(element.dataset.key) !== element.dataset.state,
+  );
+  for (const element of changed.slice(0, MOST_FLASHES)) {
+    const light = getComputedStyle(element).getPropertyValue("--warning-wash").trim() || "Mark";
+    element.animate([{ backgroundColor: light }, { backgroundColor: "transparent" }], {
+      duration: FLASH_MS,
+      easing: "ease-out",
+    });
+  }
+}

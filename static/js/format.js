@@ -1,0 +1,94 @@
+// Durations and times as text: the same words as jobs/presentation/formats.py.
+import { fill, gettext, language, ngettext } from "./i18n.js";
+
+const MINUTE = 60;
+const HOUR = 3600;
+const DAY = 86_400;
+const JUST_NOW = 3;
+const RELATIVE_UP_TO = 7 * DAY;
+
+const fullFormat = new Intl.DateTimeFormat(language, {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+  timeZoneName: "short",
+});
+
+/** The two largest units: `45 s`, `12 m 30 s`, `2 h 15 m`, `3 d 4 h`. @param {number} seconds */
+export function duration(seconds) {
+  const whole = Math.max(Math.floor(seconds), 0);
+  if (whole < MINUTE) {
+    return fill(gettext("%(seconds)s s"), { seconds: whole });
+  }
+  if (whole < HOUR) {
+    return fill(gettext("%(minutes)s m %(seconds)s s"), {
+      minutes: Math.floor(whole / MINUTE),
+      seconds: whole % MINUTE,
+    });
+  }
+  if (whole < DAY) {
+    return fill(gettext("%(hours)s h %(minutes)s m"), {
+      hours: Math.floor(whole / HOUR),
+      minutes: Math.floor((whole % HOUR) / MINUTE),
+    });
+  }
+  return fill(gettext("%(days)s d %(hours)s h"), {
+    days: Math.floor(whole / DAY),
+    hours: Math.floor((whole % DAY) / HOUR),
+  });
+}
+
+/** The same without seconds, which an estimate does not know. @param {number} seconds */
+export function roughDuration(seconds) {
+  const whole = Math.max(Math.floor(seconds), 0);
+  if (whole < MINUTE) {
+    return gettext("less than 1 m");
+  }
+  return whole < HOUR ? fill(gettext("%(minutes)s m"), { minutes: Math.floor(whole / MINUTE) }) : duration(whole);
+}
+
+/** As one would say it: `about 2 hours left`. @param {number} seconds */
+export function spokenTimeLeft(seconds) {
+  if (seconds < HOUR) {
+    const count = Math.max(Math.round(seconds / MINUTE), 1);
+    return fill(ngettext("about %(count)s minute left", "about %(count)s minutes left", count), { count });
+  }
+  if (seconds < DAY) {
+    const count = Math.max(Math.round(seconds / HOUR), 1);
+    return fill(ngettext("about %(count)s hour left", "about %(count)s hours left", count), { count });
+  }
+  const count = Math.max(Math.round(seconds / DAY), 1);
+  return fill(ngettext("about %(count)s day left", "about %(count)s days left", count), { count });
+}
+
+/** `just now`, `12 s ago` up to `6 d ago`; after that `null`, because a date does not move. @param {number} seconds */
+export function relativeTime(seconds) {
+  const whole = Math.max(Math.floor(seconds), 0);
+  if (whole < JUST_NOW) {
+    return gettext("just now");
+  }
+  if (whole < MINUTE) {
+    return fill(gettext("%(count)s s ago"), { count: whole });
+  }
+  if (whole < HOUR) {
+    return fill(gettext("%(count)s min ago"), { count: Math.floor(whole / MINUTE) });
+  }
+  if (whole < DAY) {
+    return fill(gettext("%(count)s h ago"), { count: Math.floor(whole / HOUR) });
+  }
+  return whole < RELATIVE_UP_TO ? fill(gettext("%(count)s d ago"), { count: Math.floor(whole / DAY) }) : null;
+}
+
+/** A time in full, in the reader's own zone, which is named. @param {Date} date */
+export function fullTime(date) {
+  return fullFormat.format(date);
+}
+
+/** @param {number} value */
+export function percent(value) {
+  return fill(gettext("%(value)s %%"), { value: Math.floor(value) });
+}

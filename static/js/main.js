@@ -1,0 +1,18 @@
+// Brings the page to life. Everything here improves markup that works without it.
+import "./elements/cancel-job.js";
+import "./elements/connection-chip.js";
+import "./elements/copy-button.js";
+import "./elements/job-progress.js";
+import "./elements/live-duration.js";
+import "./elements/live-fragment.js";
+import "./elements/local-time.js";
+import "./elements/log-view.js";
+import "./elements/relative-time.js";
+import "./elements/sync-button.js";
+import "./elements/toast-stack.js";
+import { LiveUpdates } from "./stream.js";
+
+const chip = document.querySelector("connection-chip");
+if (chip) {
+  new LiveUpdates({ eventsUrl: chip.getAttribute("events"), refreshUrl: chip.getAttribute("refresh") }).start();
+}
