@@ -22,7 +22,9 @@ def main(arguments: list[str]) -> int:
         print(f"== the suite on {database}", flush=True)
         environment = os.environ | {"TEST_DATABASE": database}
         codes.append(
-            subprocess.run([sys.executable, "-m", "pytest", *arguments], env=environment, check=False).returncode
+            subprocess.run(
+                [sys.executable, "-m", "pytest", "--numprocesses", "auto", *arguments], env=environment, check=False
+            ).returncode
         )
     print(
         "== "

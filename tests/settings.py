@@ -22,7 +22,7 @@ DATABASES["default"]["TEST"] = (
 )
 # Servers in threads come and go: none of their connections may outlive its request.
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-PROVIDERS = {"replicate": {"token": "test-token", "base_url": "https://api.replicate.com"}}
+PROVIDERS = {"replicate": {"token": "test-token", "base_url": "https://replicate.invalid"}}
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -107,13 +107,20 @@ class ReplicateProvider:
             version = body.pop("version", None)
             if model is None or not (isinstance(version, str) and mapping.VERSION.match(version)):
                 raise ProviderRejected("A training needs a model and its version.")
-            answer = self._api.post(f"/v1/models/{model}/versions/{version}/trainings", body)
-            return self._snapshot(answer, TRAINING)
+            return self._create_at(f"/v1/models/{model}/versions/{version}/trainings", body, TRAINING)
         path = COLLECTIONS[PREDICTION] if model is None else f"/v1/models/{model}/predictions"
-        return self._snapshot(self._api.post(path, body), PREDICTION)
+        return self._create_at(path, body, PREDICTION)
 
     def cancel(self, job: JobRef) -> JobSnapshot:
         return self._ask_for(job, self._api.post, "/cancel")
+
+    def _create_at(self, path: str, body: Mapping[str, Any], kind: str) -> JobSnapshot:
+        try:
+            answer = self._api.post(path, body)
+        except RemoteJobNotFound as error:
+            # It is the model or the destination that does not exist; no job was asked for.
+            raise ProviderRejected(error.message) from error
+        return self._snapshot(answer, kind)
 
     def _snapshot(self, answer: ApiAnswer, kind: str | None) -> JobSnapshot:
         return mapping.snapshot(answer.payload, as_of=answer.as_of, kind=kind)

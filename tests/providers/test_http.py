@@ -68,8 +68,8 @@ def server(answer: Answer) -> Iterator[ApiClient]:
             thread.join()
 
 
-def head(handler: BaseHTTPRequestHandler, status: int = 200, **headers: str) -> None:
-    handler.send_response(status)
+def head(handler: BaseHTTPRequestHandler, /, **headers: str) -> None:
+    handler.send_response(200)
     for name, value in headers.items():
         handler.send_header(name.replace("_", "-"), value)
     handler.end_headers()

@@ -1,5 +1,5 @@
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from providers import names, registry
 from providers.base import Provider
@@ -7,7 +7,7 @@ from providers.errors import ProviderNotConfigured, UnknownProvider
 from providers.replicate.provider import ReplicateProvider
 
 
-def test_provider_is_built_from_its_settings(settings: SettingsWrapper) -> None:
+def test_provider_is_built_from_its_settings(settings: Settings) -> None:
     settings.PROVIDERS = {"replicate": {"token": "a-token", "base_url": "http://127.0.0.1:1"}}
     provider = registry.get_provider("replicate")
     assert isinstance(provider, ReplicateProvider)
@@ -25,13 +25,13 @@ def test_unknown_name_is_told_with_the_known_ones(name: str) -> None:
     assert len(caught.value.message) < 120
 
 
-def test_provider_without_settings_is_not_configured(settings: SettingsWrapper) -> None:
+def test_provider_without_settings_is_not_configured(settings: Settings) -> None:
     settings.PROVIDERS = {}
     with pytest.raises(ProviderNotConfigured, match="Replicate is not configured"):
         registry.get_provider("replicate")
 
 
-def test_provider_configured_later_is_found(settings: SettingsWrapper) -> None:
+def test_provider_configured_later_is_found(settings: Settings) -> None:
     settings.PROVIDERS = {}
     with pytest.raises(ProviderNotConfigured):
         registry.get_provider("replicate")
@@ -39,7 +39,7 @@ def test_provider_configured_later_is_found(settings: SettingsWrapper) -> None:
     assert registry.get_provider("replicate").name == "replicate"
 
 
-def test_token_that_cannot_be_sent_counts_as_not_configured(settings: SettingsWrapper) -> None:
+def test_token_that_cannot_be_sent_counts_as_not_configured(settings: Settings) -> None:
     settings.PROVIDERS = {"replicate": {"token": "r8_abc\ndef"}}
     with pytest.raises(ProviderNotConfigured):
         registry.get_provider("replicate")

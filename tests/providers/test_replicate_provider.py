@@ -23,7 +23,7 @@ from providers.errors import (
     UnexpectedPayload,
 )
 from providers.replicate import provider as provider_module
-from providers.replicate.patience import CALLS_WITHOUT_ANSWER
+from providers.replicate.patience import CALLS_WITHOUT_ANSWER, Patience
 from providers.replicate.provider import CONCURRENT_CALLS, ReplicateProvider
 from providers.snapshots import FetchFailure, JobRef, JobSnapshot, RemoteStatus
 from tests.sandbox_server import RunningSandbox, running_sandbox
@@ -332,6 +332,15 @@ def test_jobs_of_both_kinds_are_found_in_their_lists(remote: Remote, provider: R
     assert len(remote.calls) == 2
 
 
+def test_job_of_unknown_kind_that_is_in_both_lists_is_answered_once(
+    remote: Remote, provider: ReplicateProvider
+) -> None:
+    listed = rows("t", 5)
+    remote.pages = {TRAININGS: [listed], PREDICTIONS: [listed]}
+    outcomes = fetched(provider, refs(listed, None))
+    assert {outcome.kind for outcome in outcomes.values() if isinstance(outcome, JobSnapshot)} == {"training"}
+
+
 def test_one_or_two_jobs_are_asked_for_singly_with_their_logs(remote: Remote, provider: ReplicateProvider) -> None:
     remote.jobs = {name: row(name, logs="step 1/10") for name in ("t1", "t2")}
     outcomes = fetched(provider, [JobRef(external_id=name, kind="training") for name in remote.jobs])
@@ -426,6 +435,16 @@ def test_one_poison_job_does_not_hold_up_the_others(
     assert set(failures(fetched(provider, refs(list(jobs))))) == {"old0"}
 
 
+def test_many_poison_jobs_among_others_do_not_hold_them_up(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider_module, "CONCURRENT_CALLS", 1)
+    jobs = [row(f"old{number:02d}", minutes_ago=100_000) for number in range(4 * CALLS_WITHOUT_ANSWER)]
+    remote.jobs = {entry["id"]: entry for entry in jobs}
+    poison = {entry["id"] for entry in jobs[::2]}
+    for external_id in poison:
+        remote.answers[f"{TRAININGS}/{external_id}"] = (500, {})
+    assert set(failures(fetched(ReplicateProvider(token="test-token"), refs(list(jobs))))) == poison
+
+
 def test_unknown_status_word_in_a_list_is_an_answer(remote: Remote, provider: ReplicateProvider) -> None:
     listed = [*rows("t", 3), row("odd", minutes_ago=1, status="paused")]
     remote.pages[TRAININGS] = [listed]
@@ -512,11 +531,26 @@ def test_lists_that_are_silent_or_refuse_spare_the_single_calls(
 
 def test_provider_that_is_gone_is_not_asked_for_every_job(remote: Remote, provider: ReplicateProvider) -> None:
     jobs = [row(f"old{number:03d}") for number in range(200)]
-    remote.answers = {f"{TRAININGS}/{entry['id']}": (503, {}) for entry in jobs} | {TRAININGS: (503, {})}
+    for path in (TRAININGS, *(f"{TRAININGS}/{entry['id']}" for entry in jobs)):
+        remote.answers[path] = (503, {})
     errors = failures(fetched(provider, refs(list(jobs))))
     assert len(errors) == 200
     assert {type(error) for error in errors.values()} == {ProviderUnavailable}
     assert len(remote.single_calls()) <= CALLS_WITHOUT_ANSWER + 2 * CONCURRENT_CALLS
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, RemoteJobNotFound("x"), ProviderRejected("x"), UnexpectedPayload("x")],
+    ids=lambda it: type(it).__name__,
+)
+def test_any_answer_renews_patience(answer: ProviderError | None) -> None:
+    patience = Patience()
+    for _ in range(3):
+        for _ in range(CALLS_WITHOUT_ANSWER - 1):
+            patience.note(ProviderUnavailable("x"))
+        patience.note(answer)
+    assert patience.lost_to is None
 
 
 def test_batch_after_a_failed_one_starts_with_fresh_patience(remote: Remote, provider: ReplicateProvider) -> None:
@@ -582,6 +616,9 @@ def test_request_that_cannot_be_sent_is_refused(
     ("trouble", "kind"),
     [
         pytest.param((422, {"detail": "no such version"}), ProviderRejected, id="refused"),
+        pytest.param(
+            (404, {"detail": "no such destination"}), ProviderRejected, id="a destination that does not exist"
+        ),
         pytest.param((503, {}), ProviderUnavailable, id="unavailable"),
         pytest.param(requests.ReadTimeout(), ProviderTimeout, id="silent"),
         pytest.param((201, {"status": "starting"}), UnexpectedPayload, id="answered without an id"),

@@ -9,6 +9,8 @@ import pytest
 from providers.sandbox.plan import Durations, JobPlan, Kind
 from tests.sandbox_server import RunningSandbox, running_sandbox
 
+MakePlan = Callable[..., JobPlan]
+
 CREATED_AT = 1_800_000_000.0
 PLAN = JobPlan(
     id="0123456789abcdefghijklmnop",
@@ -26,7 +28,7 @@ PLAN = JobPlan(
 
 
 @pytest.fixture
-def make_plan() -> Callable[..., JobPlan]:
+def make_plan() -> MakePlan:
     def make(**changes: Any) -> JobPlan:
         return replace(PLAN, **changes)
 

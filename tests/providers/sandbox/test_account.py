@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,9 @@ from providers.sandbox.options import DEFAULT_SPEED, Options
 from providers.sandbox.payloads import row
 from providers.sandbox.plan import JobPlan, Kind
 from providers.sandbox.trajectory import moment, run_seconds
+from tests.sandbox_server import Json
+
+from .conftest import MakePlan
 
 ORIGIN = "http://sandbox"
 
@@ -27,33 +31,33 @@ def active(account: Account) -> int:
     return sum(not moment(job, now).is_terminal for job in account.jobs())
 
 
-def test_demo_account_has_jobs_in_every_state():
+def test_demo_account_has_jobs_in_every_state() -> None:
     seen = statuses(Account(Options(population="demo")))
     assert seen.keys() == {"starting", "processing", "succeeded", "failed", "canceled", "aborted"}
     assert 20 <= seen.total() <= 30
     assert 5 <= seen["starting"] + seen["processing"] <= 6
 
 
-def test_demo_account_has_both_kinds_and_all_models():
+def test_demo_account_has_both_kinds_and_all_models() -> None:
     jobs = list(Account(Options(population="demo")).jobs())
     assert {job.kind for job in jobs} == set(Kind)
     assert len({job.model for job in jobs}) == 5
 
 
-def test_demo_jobs_validate_and_save_on_their_way():
+def test_demo_jobs_validate_and_save_on_their_way() -> None:
     for job in Account(Options(population="demo")).jobs():
         assert job.total_steps // job.validate_every == 5
         assert job.total_steps // job.checkpoint_every == 2
 
 
-def test_demo_job_lasts_three_to_eight_minutes_give_or_take():
+def test_demo_job_lasts_three_to_eight_minutes_give_or_take() -> None:
     jobs = [job for job in Account(Options(population="demo")).jobs() if job.speed == DEFAULT_SPEED]
     minutes = [(job.durations.queue + run_seconds(job)) / job.speed / 60 for job in jobs]
     assert len(jobs) >= 5
     assert all(2.5 < length < 9 for length in minutes)
 
 
-def test_same_seed_tells_the_same_story():
+def test_same_seed_tells_the_same_story() -> None:
     def story(seed: int) -> list[str]:
         return [job.id for job in Account(Options(population="demo", seed=seed)).jobs()]
 
@@ -61,7 +65,7 @@ def test_same_seed_tells_the_same_story():
     assert story(1) != story(2)
 
 
-def test_something_is_always_running_and_new_jobs_keep_coming():
+def test_something_is_always_running_and_new_jobs_keep_coming() -> None:
     account = Account(Options(population="demo"))
     counts, discoveries = [], []
     known = {job.id for job in account.jobs()}
@@ -78,7 +82,7 @@ def test_something_is_always_running_and_new_jobs_keep_coming():
     assert sum(found > 0 for found in discoveries) > 40
 
 
-def test_newcomers_do_not_depend_on_when_somebody_looks(tmp_path: Path):
+def test_newcomers_do_not_depend_on_when_somebody_looks(tmp_path: Path) -> None:
     options = Options(population="demo", state=tmp_path / "often.json")
     Account(options)
     shutil.copy(tmp_path / "often.json", tmp_path / "once.json")
@@ -92,7 +96,7 @@ def test_newcomers_do_not_depend_on_when_somebody_looks(tmp_path: Path):
     assert len(list(once.jobs())) > 24
 
 
-def test_a_night_of_absence_is_not_caught_up_with():
+def test_a_night_of_absence_is_not_caught_up_with() -> None:
     account = Account(Options(population="demo"))
     before = len(list(account.jobs()))
     account.advance(12 * 3600)
@@ -101,14 +105,14 @@ def test_a_night_of_absence_is_not_caught_up_with():
     assert active(account) >= 3
 
 
-def test_only_the_demo_gets_newcomers():
+def test_only_the_demo_gets_newcomers() -> None:
     account = Account(Options(population="none"))
     account.advance(3600)
     account.welcome_newcomers()
     assert list(account.jobs()) == []
 
 
-def test_a_numbered_population_is_made_quickly():
+def test_a_numbered_population_is_made_quickly() -> None:
     before = time.perf_counter()
     account = Account(Options(population="2000"))
     assert time.perf_counter() - before < 1.0
@@ -116,7 +120,7 @@ def test_a_numbered_population_is_made_quickly():
     assert active(account) == 5
 
 
-def test_a_restart_loses_nothing(tmp_path: Path, make_plan):
+def test_a_restart_loses_nothing(tmp_path: Path, make_plan: MakePlan) -> None:
     options = Options(population="demo", state=tmp_path / "deep" / "state.json")
     account = Account(options)
     job = account.add(make_plan(webhook="http://127.0.0.1/x", webhook_events_filter=("start",), created_at=time.time()))
@@ -126,14 +130,14 @@ def test_a_restart_loses_nothing(tmp_path: Path, make_plan):
     now = account.clock.now()
     assert again.clock.now() == pytest.approx(now, abs=1)
 
-    def view(of: Account) -> dict[str, object]:
+    def view(of: Account) -> dict[str, Json]:
         return {job.id: row(job, now=now, origin=ORIGIN, retention_seconds=3600) for job in of.jobs()}
 
     assert view(again) == view(account)
     assert view(again)[job.id]["status"] == "canceled"
 
 
-def test_a_restart_at_another_speed_rewrites_no_history(tmp_path: Path):
+def test_a_restart_at_another_speed_rewrites_no_history(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     slow = Account(Options(population="demo", state=path, speed=6.0))
     fast = Account(Options(population="demo", state=path, speed=60.0))
@@ -141,7 +145,7 @@ def test_a_restart_at_another_speed_rewrites_no_history(tmp_path: Path):
     assert {job.id: moment(job, now) for job in slow.jobs()} == {job.id: moment(job, now) for job in fast.jobs()}
 
 
-def test_newcomers_come_after_a_restart_at_another_speed(tmp_path: Path):
+def test_newcomers_come_after_a_restart_at_another_speed(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     Account(Options(population="demo", state=path, speed=60.0))
     slow = Account(Options(population="demo", state=path, speed=1.0))
@@ -151,7 +155,7 @@ def test_newcomers_come_after_a_restart_at_another_speed(tmp_path: Path):
     assert len(list(slow.jobs())) > before
 
 
-def test_state_file_is_left_alone_by_readers(tmp_path: Path):
+def test_state_file_is_left_alone_by_readers(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     account = Account(Options(population="250", state=path))
     written = path.stat().st_mtime_ns
@@ -161,14 +165,14 @@ def test_state_file_is_left_alone_by_readers(tmp_path: Path):
     assert path.stat().st_mtime_ns == written
 
 
-def test_no_temporary_files_are_left(tmp_path: Path, make_plan):
+def test_no_temporary_files_are_left(tmp_path: Path, make_plan: MakePlan) -> None:
     account = Account(Options(population="none", state=tmp_path / "state.json"))
     account.add(make_plan())
     assert [file.name for file in tmp_path.iterdir()] == ["state.json"]
 
 
 @pytest.mark.parametrize("content", ["[]", '{"format": 99}', "not json"])
-def test_a_foreign_state_file_is_refused_and_kept(tmp_path: Path, content: str):
+def test_a_foreign_state_file_is_refused_and_kept(tmp_path: Path, content: str) -> None:
     path = tmp_path / "state.json"
     path.write_text(content)
     with pytest.raises(ValueError, match=r"sandbox state|JSON|literal|character"):
@@ -176,7 +180,7 @@ def test_a_foreign_state_file_is_refused_and_kept(tmp_path: Path, content: str):
     assert path.read_text() == content
 
 
-def test_a_plan_survives_json(make_plan):
+def test_a_plan_survives_json(make_plan: MakePlan) -> None:
     plan = make_plan(webhook_events_filter=("start", "completed"), overrides={"status": "x"})
     assert JobPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
     with pytest.raises(ValueError, match="colour"):
@@ -187,6 +191,6 @@ def test_a_plan_survives_json(make_plan):
     "wrong",
     [{"token": ""}, {"speed": 0}, {"latency_seconds": -1}, {"retention_seconds": -1}, {"population": "many"}],
 )
-def test_senseless_options_are_refused(wrong):
+def test_senseless_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong)).split("_")[0]):
         Options(**wrong)

@@ -4,12 +4,15 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import requests
 
 from providers.sandbox import storage
-from tests.sandbox_server import running_sandbox
+from tests.sandbox_server import Json, RunningSandbox, running_sandbox
+
+from .conftest import MakePlan
 
 VERSION = "6029be968faad5bcc6d44e827af89eee22d61c35f3b5d0950751815506a9db04"
 TRAININGS_OF_A_MODEL = f"/v1/models/ostris/flux-dev-lora-trainer/versions/{VERSION}/trainings"
@@ -17,12 +20,12 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 SHORT = {"queue": 1, "load": 1, "preprocess": 1, "train": 10, "validate": 0, "checkpoint": 0, "finish": 1}
 
 
-def seconds_between(earlier, later):
+def seconds_between(earlier: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
 @pytest.mark.parametrize("header", ["Bearer sandbox-token-not-a-secret", "Token sandbox-token-not-a-secret"])
-def test_both_spellings_of_the_token_are_accepted(sandbox, header):
+def test_both_spellings_of_the_token_are_accepted(sandbox: RunningSandbox, header: str) -> None:
     answer = requests.get(f"{sandbox.url}/v1/account", headers={"Authorization": header}, timeout=5)
     assert answer.status_code == 200
     assert answer.headers["ratelimit-remaining"] == "2999"
@@ -30,7 +33,7 @@ def test_both_spellings_of_the_token_are_accepted(sandbox, header):
 
 
 @pytest.mark.parametrize("header", [None, "Bearer wrong", "Basic sandbox-token-not-a-secret", "Bearer"])
-def test_a_wrong_token_is_refused_as_recorded(sandbox, header):
+def test_a_wrong_token_is_refused_as_recorded(sandbox: RunningSandbox, header: str | None) -> None:
     answer = requests.get(f"{sandbox.url}/v1/trainings", headers={"Authorization": header} if header else {}, timeout=5)
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
@@ -43,13 +46,13 @@ def test_a_wrong_token_is_refused_as_recorded(sandbox, header):
 
 
 @pytest.mark.parametrize("path", ["/v1/trainings/aaaaaaaaaaaaaaaaaaaaaaaaaa", "/v1/nowhere", "/v1/trainings/", "/"])
-def test_unknown_paths_and_jobs_are_404_as_json(sandbox, path):
+def test_unknown_paths_and_jobs_are_404_as_json(sandbox: RunningSandbox, path: str) -> None:
     answer = sandbox.call("GET", path, allow_redirects=False)
     assert answer.status_code == 404
     assert answer.json() == {"detail": "The requested resource could not be found.", "status": 404}
 
 
-def test_wrong_method_is_405_as_json(sandbox):
+def test_wrong_method_is_405_as_json(sandbox: RunningSandbox) -> None:
     answer = sandbox.call("PUT", "/v1/trainings")
     assert answer.status_code == 405
     assert answer.json()["status"] == 405
@@ -57,7 +60,7 @@ def test_wrong_method_is_405_as_json(sandbox):
 
 
 @pytest.mark.parametrize("kind", ["prediction", "training"])
-def test_list_pages_hold_a_hundred_newest_first_and_lead_to_each_other(sandbox, kind):
+def test_list_pages_hold_a_hundred_newest_first_and_lead_to_each_other(sandbox: RunningSandbox, kind: str) -> None:
     created = [sandbox.add_job(kind=kind, created_offset=-10 * number)["id"] for number in range(205)]
     sandbox.add_job(kind="training" if kind == "prediction" else "prediction")
     first = sandbox.get(f"/{kind}s")
@@ -73,7 +76,9 @@ def test_list_pages_hold_a_hundred_newest_first_and_lead_to_each_other(sandbox, 
     assert sandbox.session.get(back["previous"], timeout=5).json()["results"] == first["results"]
 
 
-def test_jobs_of_the_same_instant_are_neither_lost_nor_doubled_between_pages(tmp_path, make_plan):
+def test_jobs_of_the_same_instant_are_neither_lost_nor_doubled_between_pages(
+    tmp_path: Path, make_plan: MakePlan
+) -> None:
     jobs = [make_plan(id=f"{number:026}") for number in range(150)]
     storage.save(tmp_path / "state.json", jobs, clock_offset=0.0, welcomed_until=0.0)
     with running_sandbox(state=tmp_path / "state.json") as sandbox:
@@ -85,7 +90,7 @@ def test_jobs_of_the_same_instant_are_neither_lost_nor_doubled_between_pages(tmp
     assert back["results"] == first["results"]
 
 
-def test_a_page_read_earlier_stays_valid_while_new_jobs_arrive(sandbox):
+def test_a_page_read_earlier_stays_valid_while_new_jobs_arrive(sandbox: RunningSandbox) -> None:
     for number in range(120):
         sandbox.add_job(created_offset=-100 - number)
     first = sandbox.get("/trainings")
@@ -96,24 +101,24 @@ def test_a_page_read_earlier_stays_valid_while_new_jobs_arrive(sandbox):
 
 
 @pytest.mark.parametrize("cursor", ["garbage", "cD0=", "w7x4fGE=", "eD0xLjB8YQ=="])
-def test_a_foreign_cursor_is_refused(sandbox, cursor):
+def test_a_foreign_cursor_is_refused(sandbox: RunningSandbox, cursor: str) -> None:
     answer = sandbox.call("GET", "/v1/trainings", params={"cursor": cursor})
     assert (answer.status_code, answer.json()["detail"]) == (404, "Invalid cursor")
 
 
-def test_rows_have_no_logs_but_jobs_have(sandbox):
+def test_rows_have_no_logs_but_jobs_have(sandbox: RunningSandbox) -> None:
     job = sandbox.add_job(kind="training", created_offset=-600)
     assert "logs" not in sandbox.get("/trainings")["results"][0]
     assert "flux_train_replicate" in sandbox.get(f"/trainings/{job['id']}")["logs"]
 
 
-def test_predictions_are_filtered_by_creation_and_source(sandbox):
+def test_predictions_are_filtered_by_creation_and_source(sandbox: RunningSandbox) -> None:
     old = sandbox.add_job(kind="prediction", created_offset=-3 * 86400, source="web")
     ancient = sandbox.add_job(kind="prediction", created_offset=-20 * 86400, source="web")
     new = sandbox.add_job(kind="prediction", created_offset=-60)
     boundary = new["created_at"]
 
-    def ids(**query):
+    def ids(**query: str) -> list[str]:
         return [row["id"] for row in sandbox.get("/predictions", **query)["results"]]
 
     assert ids(created_after=boundary) == [new["id"]]
@@ -124,7 +129,7 @@ def test_predictions_are_filtered_by_creation_and_source(sandbox):
     assert sandbox.call("GET", "/v1/predictions", params={"created_after": "soon"}).status_code == 400
 
 
-def test_filters_survive_in_the_links_to_other_pages(sandbox):
+def test_filters_survive_in_the_links_to_other_pages(sandbox: RunningSandbox) -> None:
     for number in range(130):
         sandbox.add_job(kind="prediction", created_offset=-number)
     limit = (datetime.now(UTC) - timedelta(seconds=119.5)).isoformat()
@@ -133,7 +138,7 @@ def test_filters_survive_in_the_links_to_other_pages(sandbox):
     assert (len(first["results"]), len(second["results"])) == (100, 20)
 
 
-def test_a_training_is_also_found_among_predictions_but_not_the_other_way(sandbox):
+def test_a_training_is_also_found_among_predictions_but_not_the_other_way(sandbox: RunningSandbox) -> None:
     training, prediction = sandbox.add_job(kind="training"), sandbox.add_job(kind="prediction")
     as_prediction = sandbox.get(f"/predictions/{training['id']}")
     assert as_prediction["id"] == training["id"]
@@ -142,7 +147,7 @@ def test_a_training_is_also_found_among_predictions_but_not_the_other_way(sandbo
     assert sandbox.call("GET", f"/v1/trainings/{prediction['id']}").status_code == 404
 
 
-def test_times_are_utc_with_six_digits_and_real_seconds():
+def test_times_are_utc_with_six_digits_and_real_seconds() -> None:
     with running_sandbox(speed=10.0) as sandbox:
         job = sandbox.add_job(created_offset=-100, durations={**SHORT, "queue": 50, "train": 300})
     assert all(TIME.fullmatch(job[name]) for name in ("created_at", "started_at", "completed_at"))
@@ -152,7 +157,7 @@ def test_times_are_utc_with_six_digits_and_real_seconds():
     assert seconds_between(job["started_at"], job["completed_at"]) == pytest.approx(30.3, abs=1e-5)
 
 
-def test_a_created_job_lives_through_all_its_states(sandbox):
+def test_a_created_job_lives_through_all_its_states(sandbox: RunningSandbox) -> None:
     body = {"destination": "acme/mugs", "input": {"input_images": "https://example.com/m.zip", "steps": 200}}
     answer = sandbox.call("POST", TRAININGS_OF_A_MODEL, json=body)
     created = answer.json()
@@ -186,13 +191,13 @@ def test_a_created_job_lives_through_all_its_states(sandbox):
     assert forgotten["metrics"] == done["metrics"]
 
 
-def test_a_failed_job_says_why(sandbox):
+def test_a_failed_job_says_why(sandbox: RunningSandbox) -> None:
     job = sandbox.add_job(outcome="failed", created_offset=-20, durations=SHORT, stop_fraction=0.5, error="out of luck")
     assert (job["status"], job["error"]) == ("failed", "out of luck")
     assert "Traceback" in job["logs"]
 
 
-def test_an_aborted_job_has_no_start(sandbox):
+def test_an_aborted_job_has_no_start(sandbox: RunningSandbox) -> None:
     job = sandbox.add_job(kind="prediction", outcome="aborted", created_offset=-20, durations=SHORT)
     assert job["status"] == "aborted"
     assert "started_at" not in job
@@ -202,7 +207,7 @@ def test_an_aborted_job_has_no_start(sandbox):
 
 @pytest.mark.parametrize("kind", ["prediction", "training"])
 @pytest.mark.parametrize("age", [0, 400], ids=["queued", "at work"])
-def test_cancel_answers_with_the_cancelled_job(sandbox, kind, age):
+def test_cancel_answers_with_the_cancelled_job(sandbox: RunningSandbox, kind: str, age: int) -> None:
     job = sandbox.add_job(kind=kind, created_offset=-age)
     answer = sandbox.call("POST", f"/v1/{kind}s/{job['id']}/cancel")
     assert answer.status_code == 200
@@ -213,7 +218,7 @@ def test_cancel_answers_with_the_cancelled_job(sandbox, kind, age):
     assert sandbox.call("POST", f"/v1/{kind}s/{job['id']}/cancel").json()["completed_at"] == again["completed_at"]
 
 
-def test_cancelling_a_finished_job_leaves_it_as_it_is(sandbox):
+def test_cancelling_a_finished_job_leaves_it_as_it_is(sandbox: RunningSandbox) -> None:
     job = sandbox.add_job(created_offset=-60, durations=SHORT)
     answer = sandbox.call("POST", f"/v1/trainings/{job['id']}/cancel")
     assert answer.status_code == 200
@@ -221,7 +226,7 @@ def test_cancelling_a_finished_job_leaves_it_as_it_is(sandbox):
     assert answer.json()["completed_at"] == job["completed_at"]
 
 
-def test_a_training_can_be_cancelled_as_a_prediction(sandbox):
+def test_a_training_can_be_cancelled_as_a_prediction(sandbox: RunningSandbox) -> None:
     job = sandbox.add_job(kind="training")
     assert sandbox.call("POST", f"/v1/predictions/{job['id']}/cancel").json()["status"] == "canceled"
     assert sandbox.get(f"/trainings/{job['id']}")["status"] == "canceled"
@@ -236,7 +241,9 @@ def test_a_training_can_be_cancelled_as_a_prediction(sandbox):
         pytest.param("/v1/deployments/acme/front/predictions", {}, "acme/front", id="deployment"),
     ],
 )
-def test_predictions_are_created_in_every_documented_way(sandbox, path, body, model):
+def test_predictions_are_created_in_every_documented_way(
+    sandbox: RunningSandbox, path: str, body: Json, model: str
+) -> None:
     answer = sandbox.call("POST", path, json={**body, "input": {"prompt": "a mug"}})
     assert answer.status_code == 201
     assert answer.headers["ratelimit-remaining"] == "599"
@@ -269,7 +276,9 @@ def test_predictions_are_created_in_every_documented_way(sandbox, path, body, mo
         pytest.param("/v1/predictions", [], 400, "JSON object", id="not an object"),
     ],
 )  # fmt: skip
-def test_incomplete_requests_create_nothing_and_say_what_is_missing(sandbox, path, body, status, complaint):
+def test_incomplete_requests_create_nothing_and_say_what_is_missing(
+    sandbox: RunningSandbox, path: str, body: object, status: int, complaint: str
+) -> None:
     answer = sandbox.call("POST", path, json=body)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -278,11 +287,11 @@ def test_incomplete_requests_create_nothing_and_say_what_is_missing(sandbox, pat
     assert sandbox.get("/predictions")["results"] == sandbox.get("/trainings")["results"] == []
 
 
-def test_broken_json_is_refused(sandbox):
+def test_broken_json_is_refused(sandbox: RunningSandbox) -> None:
     assert sandbox.call("POST", "/v1/predictions", data="{").status_code == 400
 
 
-def test_webhook_wishes_are_kept_and_shown(sandbox):
+def test_webhook_wishes_are_kept_and_shown(sandbox: RunningSandbox) -> None:
     body = {
         "version": "acme/mugs",
         "input": {"prompt": "x"},
@@ -294,7 +303,7 @@ def test_webhook_wishes_are_kept_and_shown(sandbox):
     assert sandbox.get(f"/predictions/{created['id']}")["webhook_events_filter"] == ["start", "completed"]
 
 
-def test_cancel_after_sets_a_deadline_that_ends_the_job(sandbox):
+def test_cancel_after_sets_a_deadline_that_ends_the_job(sandbox: RunningSandbox) -> None:
     body = {"version": "simpletuner/advanced-trainer-h100", "input": {}}
     created = sandbox.call("POST", "/v1/predictions", json=body, headers={"Cancel-After": "5m30s"}).json()
     assert seconds_between(created["created_at"], created["deadline"]) == pytest.approx(330, abs=1e-5)
@@ -303,23 +312,23 @@ def test_cancel_after_sets_a_deadline_that_ends_the_job(sandbox):
 
 
 @pytest.mark.parametrize("wish", ["soon", "", "4s", "-30s"])
-def test_a_deadline_that_makes_no_sense_is_refused(sandbox, wish):
+def test_a_deadline_that_makes_no_sense_is_refused(sandbox: RunningSandbox, wish: str) -> None:
     body = {"version": "acme/mugs", "input": {}}
     assert sandbox.call("POST", "/v1/predictions", json=body, headers={"Cancel-After": wish}).status_code == 422
     assert sandbox.get("/predictions")["results"] == []
 
 
-def test_secret_is_the_published_one_of_the_signing_scheme(sandbox):
+def test_secret_is_the_published_one_of_the_signing_scheme(sandbox: RunningSandbox) -> None:
     assert sandbox.get("/webhooks/default/secret") == {"key": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 
 
-def test_links_lead_back_over_the_host_that_the_caller_used(sandbox):
+def test_links_lead_back_over_the_host_that_the_caller_used(sandbox: RunningSandbox) -> None:
     sandbox.add_job()
     answer = sandbox.call("GET", "/v1/trainings", headers={"Host": "replicate.test:1234"})
     assert answer.json()["results"][0]["urls"]["get"].startswith("http://replicate.test:1234/v1/trainings/")
 
 
-def test_sixty_four_slow_requests_are_answered_side_by_side():
+def test_sixty_four_slow_requests_are_answered_side_by_side() -> None:
     with running_sandbox(latency_seconds=0.05, population="250") as sandbox, ThreadPoolExecutor(64) as pool:
         sandbox.get("/account")
         before = time.perf_counter()
@@ -332,7 +341,7 @@ def test_sixty_four_slow_requests_are_answered_side_by_side():
     assert peak > 8
 
 
-def test_a_full_page_of_a_large_account_is_quick():
+def test_a_full_page_of_a_large_account_is_quick() -> None:
     with running_sandbox(population="2000") as sandbox:
         times = []
         for _ in range(5):

@@ -24,15 +24,15 @@ from providers.sandbox.bars import bar, clock_text, rate_text
         ),
     ],
 )
-def test_bar_is_drawn_as_tqdm_draws_it(drawn, expected):
+def test_bar_is_drawn_as_tqdm_draws_it(drawn: str, expected: str) -> None:
     assert drawn == expected
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "00:00"), (59.9, "00:59"), (3599, "59:59"), (4026, "1:07:06")])
-def test_durations_show_hours_only_when_there_are_any(seconds, text):
+def test_durations_show_hours_only_when_there_are_any(seconds: float, text: str) -> None:
     assert clock_text(seconds) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(4.1, " 4.10s/it"), (0.5, " 2.00it/s"), (0.0, "?it/s")])
-def test_rate_is_given_as_the_larger_number(seconds, text):
+def test_rate_is_given_as_the_larger_number(seconds: float, text: str) -> None:
     assert rate_text(seconds) == text

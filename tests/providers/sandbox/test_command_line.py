@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
 
 from providers.sandbox.__main__ import options_from, parser
+from tests.sandbox_server import Json
 
 
 @contextmanager
@@ -32,13 +34,14 @@ def started(*flags: str, **environment: str) -> Iterator[tuple[subprocess.Popen[
         process.stdout.close()
 
 
-def first_training(url: str, token: str) -> dict[str, object]:
+def first_training(url: str, token: str) -> Json:
     answer = requests.get(f"{url}/trainings", headers={"Authorization": f"Bearer {token}"}, timeout=5)
     answer.raise_for_status()
-    return answer.json()["results"][0]
+    trainings: list[Json] = answer.json()["results"]
+    return trainings[0]
 
 
-def test_command_prints_its_url_serves_there_and_ends_quickly_on_sigterm():
+def test_command_prints_its_url_serves_there_and_ends_quickly_on_sigterm() -> None:
     with started("--population", "3", "--token", "hush") as (process, url):
         assert url.endswith("/v1")
         assert first_training(url, "hush")
@@ -49,7 +52,7 @@ def test_command_prints_its_url_serves_there_and_ends_quickly_on_sigterm():
         assert time.perf_counter() - before < 2
 
 
-def test_command_ends_quickly_even_while_a_request_hangs():
+def test_command_ends_quickly_even_while_a_request_hangs() -> None:
     with started("--population", "none") as (process, url):
         requests.post(url.replace("/v1", "/_sandbox/faults"), json={"kind": "timeout"}, timeout=5)
         session = requests.Session()
@@ -59,12 +62,12 @@ def test_command_ends_quickly_even_while_a_request_hangs():
         process.wait(timeout=4)
 
 
-def test_command_reads_its_settings_from_the_environment_too():
+def test_command_reads_its_settings_from_the_environment_too() -> None:
     with started(SANDBOX_POPULATION="3", SANDBOX_TOKEN="from-env") as (_, url):
         assert first_training(url, "from-env")
 
 
-def test_restarted_command_shows_the_same_jobs(tmp_path):
+def test_restarted_command_shows_the_same_jobs(tmp_path: Path) -> None:
     state = str(tmp_path / "state.json")
     with started("--state", state, "--population", "3") as (_, url):
         before = first_training(url, "sandbox-token-not-a-secret")["id"]
@@ -72,7 +75,7 @@ def test_restarted_command_shows_the_same_jobs(tmp_path):
         assert first_training(url, "sandbox-token-not-a-secret")["id"] == before
 
 
-def test_a_port_in_use_and_a_wrong_setting_are_reported_in_one_line():
+def test_a_port_in_use_and_a_wrong_setting_are_reported_in_one_line() -> None:
     with started("--population", "none") as (_, url):
         port = url.split(":")[-1].removesuffix("/v1")
         for flags in (["--port", port], ["--population", "many"]):
@@ -88,7 +91,7 @@ def test_a_port_in_use_and_a_wrong_setting_are_reported_in_one_line():
             assert again.stderr.count("\n") == 1
 
 
-def test_every_flag_reaches_its_option(tmp_path):
+def test_every_flag_reaches_its_option(tmp_path: Path) -> None:
     arguments = parser().parse_args(
         [
             "--speed", "60", "--population", "250", "--token", "t", "--seed", "4", "--latency", "0.05",

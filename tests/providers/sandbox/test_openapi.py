@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from tests.sandbox_server import running_sandbox
+from tests.sandbox_server import Json, RunningSandbox, running_sandbox
 
 SPECIFICATION = Path(__file__).resolve().parents[4] / "shared" / "providers" / "replicate-openapi.json"
 VERSION = "6029be968faad5bcc6d44e827af89eee22d61c35f3b5d0950751815506a9db04"
@@ -59,12 +59,12 @@ class Specification:
 
 
 @pytest.fixture(scope="module")
-def specification():
+def specification() -> Specification:
     return Specification()
 
 
 SHORT = {"queue": 2, "load": 1, "preprocess": 1, "train": 6, "validate": 0, "checkpoint": 0, "finish": 0}
-STATES = {
+STATES: dict[str, Json] = {
     "starting": {},
     "processing": {"created_offset": -400},
     "succeeded": {"created_offset": -60, "durations": SHORT},
@@ -76,7 +76,9 @@ STATES = {
 
 @pytest.mark.parametrize("kind", ["prediction", "training"])
 @pytest.mark.parametrize("status", STATES)
-def test_job_in_every_state_conforms(sandbox, specification, kind, status):
+def test_job_in_every_state_conforms(
+    sandbox: RunningSandbox, specification: Specification, kind: str, status: str
+) -> None:
     job = sandbox.add_job(kind=kind, **STATES[status])
     shown = specification.check("get", f"/{kind}s/{{{kind}_id}}", sandbox.call("GET", f"/v1/{kind}s/{job['id']}"))
     assert shown["status"] == status
@@ -90,14 +92,14 @@ def test_job_in_every_state_conforms(sandbox, specification, kind, status):
 
 
 @pytest.mark.parametrize("kind", ["prediction", "training"])
-def test_forgotten_job_conforms(sandbox, specification, kind):
+def test_forgotten_job_conforms(sandbox: RunningSandbox, specification: Specification, kind: str) -> None:
     job = sandbox.add_job(kind=kind, created_offset=-4000, durations=SHORT)
     shown = specification.check("get", f"/{kind}s/{{{kind}_id}}", sandbox.call("GET", f"/v1/{kind}s/{job['id']}"))
     assert shown["data_removed"] is True
 
 
 @pytest.mark.parametrize("kind", ["predictions", "trainings"])
-def test_every_page_of_a_large_account_conforms(specification, kind):
+def test_every_page_of_a_large_account_conforms(specification: Specification, kind: str) -> None:
     with running_sandbox(population="700") as sandbox:
         url, pages = f"/v1/{kind}", 0
         while url:
@@ -107,7 +109,7 @@ def test_every_page_of_a_large_account_conforms(specification, kind):
     assert pages >= 3
 
 
-def test_the_demo_conforms(specification):
+def test_the_demo_conforms(specification: Specification) -> None:
     with running_sandbox(population="demo") as sandbox:
         for kind in ("prediction", "training"):
             for row in specification.check("get", f"/{kind}s", sandbox.call("GET", f"/v1/{kind}s"))["results"]:
@@ -115,7 +117,7 @@ def test_the_demo_conforms(specification):
 
 
 @pytest.mark.parametrize("path", ["/account", "/hardware", "/webhooks/default/secret"])
-def test_fixed_answers_conform(sandbox, specification, path):
+def test_fixed_answers_conform(sandbox: RunningSandbox, specification: Specification, path: str) -> None:
     assert specification.check("get", path, sandbox.call("GET", f"/v1{path}"))
 
 
@@ -132,12 +134,14 @@ def test_fixed_answers_conform(sandbox, specification, path):
         ),
     ],
 )
-def test_answers_to_creating_conform(sandbox, specification, template, path, body):
+def test_answers_to_creating_conform(
+    sandbox: RunningSandbox, specification: Specification, template: str, path: str, body: Json
+) -> None:
     created = specification.check("post", template, sandbox.call("POST", f"/v1{path}", json={**body, "input": {}}))
     assert created["status"] == "starting"
 
 
-def test_models_and_versions_conform(sandbox, specification):
+def test_models_and_versions_conform(sandbox: RunningSandbox, specification: Specification) -> None:
     model, template = "/models/ostris/flux-dev-lora-trainer", "/models/{model_owner}/{model_name}"
     known = specification.check("get", template, sandbox.call("GET", f"/v1{model}"))
     versions = specification.check("get", f"{template}/versions", sandbox.call("GET", f"/v1{model}/versions"))
@@ -146,7 +150,7 @@ def test_models_and_versions_conform(sandbox, specification):
     specification.check("get", f"{template}/versions/{{version_id}}", sandbox.call("GET", path))
 
 
-def test_the_check_itself_notices_a_wrong_answer(sandbox, specification):
+def test_the_check_itself_notices_a_wrong_answer(sandbox: RunningSandbox, specification: Specification) -> None:
     job = sandbox.add_job(kind="prediction", status="hibernating")
     with pytest.raises(Exception, match="hibernating"):
         specification.check("get", "/predictions/{prediction_id}", sandbox.call("GET", f"/v1/predictions/{job['id']}"))

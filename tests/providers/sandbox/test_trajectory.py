@@ -18,7 +18,7 @@ from providers.sandbox.trajectory import (
     step_at,
 )
 
-from .conftest import CREATED_AT, PLAN
+from .conftest import CREATED_AT, PLAN, MakePlan
 
 RUN_SECONDS = 195.0
 ENDS_AT = CREATED_AT + 10 + RUN_SECONDS
@@ -36,11 +36,11 @@ ENDS_AT = CREATED_AT + 10 + RUN_SECONDS
         pytest.param(1e9, "succeeded", id="long after"),
     ],
 )
-def test_job_starts_works_and_succeeds_at_its_times(age, status):
+def test_job_starts_works_and_succeeds_at_its_times(age: float, status: str) -> None:
     assert moment(PLAN, CREATED_AT + age).status == status
 
 
-def test_times_appear_only_when_they_have_come(make_plan):
+def test_times_appear_only_when_they_have_come(make_plan: MakePlan) -> None:
     job = make_plan()
     assert moment(job, CREATED_AT + 5).started_at is None
     at_work = moment(job, CREATED_AT + 50)
@@ -48,7 +48,7 @@ def test_times_appear_only_when_they_have_come(make_plan):
     assert moment(job, ENDS_AT + 99).completed_at == ENDS_AT
 
 
-def test_speed_shortens_real_time_but_not_the_work(make_plan):
+def test_speed_shortens_real_time_but_not_the_work(make_plan: MakePlan) -> None:
     job = make_plan(speed=10.0)
     done = moment(job, CREATED_AT + 20.5)
     assert done.status == "succeeded"
@@ -57,14 +57,14 @@ def test_speed_shortens_real_time_but_not_the_work(make_plan):
     assert done.worked == RUN_SECONDS
 
 
-def test_segments_follow_each_other_without_gaps_and_fill_the_run():
+def test_segments_follow_each_other_without_gaps_and_fill_the_run() -> None:
     timeline = segments(PLAN)
     assert timeline[0].begins == 0.0
     assert all(earlier.ends == later.begins for earlier, later in pairwise(timeline))
     assert timeline[-1].ends == pytest.approx(run_seconds(PLAN)) == RUN_SECONDS
 
 
-def test_training_pauses_for_validations_and_checkpoints():
+def test_training_pauses_for_validations_and_checkpoints() -> None:
     assert [segment.phase for segment in segments(PLAN)] == [
         Phase.LOAD, Phase.PREPROCESS,
         Phase.TRAIN, Phase.VALIDATE, Phase.CHECKPOINT,
@@ -74,25 +74,25 @@ def test_training_pauses_for_validations_and_checkpoints():
 
 
 @pytest.mark.parametrize(("worked", "step"), [(0, 0), (49, 0), (75, 25), (100, 50), (110, 50), (140, 75), (195, 100)])
-def test_steps_advance_while_training_and_stand_still_otherwise(worked, step):
+def test_steps_advance_while_training_and_stand_still_otherwise(worked: float, step: float) -> None:
     assert step_at(PLAN, worked) == step
 
 
-def test_failed_job_ends_early_at_its_share_of_the_run(make_plan):
+def test_failed_job_ends_early_at_its_share_of_the_run(make_plan: MakePlan) -> None:
     job = make_plan(outcome=Outcome.FAILED, stop_fraction=0.4)
     assert moment(job, CREATED_AT + 10 + 0.4 * RUN_SECONDS - 1).status == "processing"
     failed = moment(job, ENDS_AT)
     assert (failed.status, failed.completed_at) == ("failed", CREATED_AT + 10 + 0.4 * RUN_SECONDS)
 
 
-def test_deadline_during_the_run_cancels(make_plan):
+def test_deadline_during_the_run_cancels(make_plan: MakePlan) -> None:
     job = make_plan(outcome=Outcome.CANCELED_BY_DEADLINE, stop_fraction=0.5)
     stopped = moment(job, ENDS_AT)
     assert (stopped.status, stopped.completed_at) == ("canceled", CREATED_AT + 10 + 0.5 * RUN_SECONDS)
     assert stopped.completed_at == deadline_at(job)
 
 
-def test_deadline_in_the_queue_aborts_without_a_start(make_plan):
+def test_deadline_in_the_queue_aborts_without_a_start(make_plan: MakePlan) -> None:
     stopped = moment(make_plan(outcome=Outcome.ABORTED), ENDS_AT)
     assert (stopped.status, stopped.started_at) == ("aborted", None)
     assert stopped.completed_at == pytest.approx(CREATED_AT + 10)
@@ -106,17 +106,17 @@ def test_deadline_in_the_queue_aborts_without_a_start(make_plan):
         pytest.param(999.0, "succeeded", id="done in time"),
     ],
 )
-def test_requested_deadline_counts_from_creation(make_plan, seconds, status):
+def test_requested_deadline_counts_from_creation(make_plan: MakePlan, seconds: float, status: str) -> None:
     assert moment(make_plan(deadline_seconds=seconds), ENDS_AT).status == status
 
 
-def test_cancel_after_the_deadline_comes_too_late(make_plan):
+def test_cancel_after_the_deadline_comes_too_late(make_plan: MakePlan) -> None:
     job = make_plan(deadline_seconds=60.0, cancelled_at=CREATED_AT + 70)
     assert moment(job, ENDS_AT).completed_at == CREATED_AT + 60
 
 
 @pytest.mark.parametrize("age", [0.0, 5.0, 10.0, 15.0, 45.0, 80.0, 112.0, 118.0, 200.0])
-def test_cancel_in_any_phase_ends_the_job_there_and_then(make_plan, age):
+def test_cancel_in_any_phase_ends_the_job_there_and_then(make_plan: MakePlan, age: float) -> None:
     cancelled_at = CREATED_AT + age
     job = make_plan(cancelled_at=cancelled_at)
     for later in (0.0, 1.0, 1e6):
@@ -127,14 +127,14 @@ def test_cancel_in_any_phase_ends_the_job_there_and_then(make_plan, age):
         assert standing.worked == max(age - 10, 0)
 
 
-def test_cancelling_in_the_queue_leaves_a_run_of_microseconds_as_recorded(make_plan):
+def test_cancelling_in_the_queue_leaves_a_run_of_microseconds_as_recorded(make_plan: MakePlan) -> None:
     standing = moment(make_plan(cancelled_at=CREATED_AT + 4), ENDS_AT)
     assert standing.started_at is not None
     assert standing.completed_at is not None
     assert standing.completed_at - standing.started_at == pytest.approx(3e-06, abs=1e-06)
 
 
-def test_cancel_after_the_end_changes_nothing(make_plan):
+def test_cancel_after_the_end_changes_nothing(make_plan: MakePlan) -> None:
     assert moment(make_plan(cancelled_at=ENDS_AT + 1), ENDS_AT + 2) == moment(PLAN, ENDS_AT + 2)
 
 
@@ -142,13 +142,15 @@ def test_cancel_after_the_end_changes_nothing(make_plan):
     ("source", "after_end", "forgotten"),
     [("api", 3599.0, False), ("api", 3600.0, True), ("web", 1e9, False)],
 )
-def test_data_of_api_jobs_is_forgotten_an_hour_after_the_end(make_plan, source, after_end, forgotten):
+def test_data_of_api_jobs_is_forgotten_an_hour_after_the_end(
+    make_plan: MakePlan, source: str, after_end: float, forgotten: bool
+) -> None:
     job = make_plan(source=source)
     now = ENDS_AT + after_end
     assert is_forgotten(job, moment(job, now), now, 3600.0) is forgotten
 
 
-def test_running_job_is_never_forgotten():
+def test_running_job_is_never_forgotten() -> None:
     now = CREATED_AT + 100
     assert not is_forgotten(PLAN, moment(PLAN, now), now, 0.0)
 
@@ -167,7 +169,7 @@ plans = st.builds(
 
 
 @given(plan=plans, ages=st.lists(st.floats(0, 50_000), min_size=2))
-def test_status_never_goes_back_and_the_end_is_final(plan, ages):
+def test_status_never_goes_back_and_the_end_is_final(plan: JobPlan, ages: list[float]) -> None:
     order = {"starting": 0, "processing": 1}
     standings = [moment(plan, CREATED_AT + age) for age in sorted(ages)]
     if plan.cancelled_at is not None:
@@ -181,7 +183,7 @@ def test_status_never_goes_back_and_the_end_is_final(plan, ages):
 
 
 @given(plan=plans)
-def test_times_are_in_order_and_every_job_ends(plan):
+def test_times_are_in_order_and_every_job_ends(plan: JobPlan) -> None:
     standing = moment(plan, CREATED_AT + 1e9)
     assert standing.is_terminal
     assert standing.completed_at is not None

@@ -4,15 +4,18 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
+from providers.sandbox import webhooks
 from providers.sandbox.signing import PUBLISHED_TEST_SECRET, signature
-from tests.sandbox_server import running_sandbox
+from tests.sandbox_server import Json, RunningSandbox, running_sandbox
 
-QUICK = {"queue": 0.3, "load": 0.2, "preprocess": 0.3, "train": 0.7, "validate": 0, "checkpoint": 0, "finish": 0.1}
+QUICK = {"queue": 0.1, "load": 0.1, "preprocess": 0.1, "train": 0.1, "validate": 0, "checkpoint": 0, "finish": 0.1}
+RETRY_SECONDS = 0.05
 EVERYTHING = ["start", "output", "logs", "completed"]
 
 
@@ -61,21 +64,33 @@ def wait_until(condition: Callable[[], bool], seconds: float = 8.0) -> None:
         time.sleep(0.02)
 
 
-def fates(sandbox: Any) -> set[str]:
+@pytest.fixture
+def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was not heard is sent again at once, not after seconds."""
+    monkeypatch.setattr(webhooks, "PAUSES_BEFORE_RETRIES", (RETRY_SECONDS,) * len(webhooks.PAUSES_BEFORE_RETRIES))
+
+
+def fates(sandbox: RunningSandbox) -> set[str]:
     return {delivery["fate"] for delivery in sandbox.deliveries()}
 
 
-def test_signature_agrees_with_the_published_vector():
+def events(sandbox: RunningSandbox) -> list[str]:
+    return [delivery["event"] for delivery in sandbox.deliveries()]
+
+
+def test_signature_agrees_with_the_published_vector() -> None:
     signed = signature(PUBLISHED_TEST_SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_all_events_arrive_signed_and_in_order(sandbox, receiver):
-    job = sandbox.add_job(webhook=receiver.url, webhook_events_filter=EVERYTHING, durations=QUICK)
-    wait_until(
-        lambda: any(item["event"] == "completed" and item["fate"] == "delivered" for item in sandbox.deliveries())
-    )
-    sent = [delivery["event"] for delivery in sandbox.deliveries()]
+def test_all_events_arrive_signed_and_in_order(sandbox: RunningSandbox, receiver: Receiver) -> None:
+    job = sandbox.add_job(webhook=receiver.url, webhook_events_filter=EVERYTHING, durations={"queue": 0.1})
+    wait_until(lambda: "start" in events(sandbox))
+    sandbox.advance(600)
+    wait_until(lambda: "logs" in events(sandbox))
+    sandbox.advance(2000)
+    wait_until(lambda: "completed" in events(sandbox) and fates(sandbox) == {"delivered"})
+    sent = events(sandbox)
     assert sent[0] == "start"
     assert sent[-2:] == ["output", "completed"]
     assert sent.count("logs") >= 1
@@ -89,7 +104,7 @@ def test_all_events_arrive_signed_and_in_order(sandbox, receiver):
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == len(receiver.received)
 
 
-def test_the_terminal_body_is_what_a_get_answers(sandbox, receiver):
+def test_the_terminal_body_is_what_a_get_answers(sandbox: RunningSandbox, receiver: Receiver) -> None:
     job = sandbox.add_job(webhook=receiver.url, webhook_events_filter=["completed"], durations=QUICK)
     wait_until(lambda: len(receiver.received) == 1)
     told = json.loads(receiver.received[0][1])
@@ -97,20 +112,21 @@ def test_the_terminal_body_is_what_a_get_answers(sandbox, receiver):
     assert told == asked
 
 
-def test_without_a_filter_only_outputs_and_the_end_are_told(sandbox, receiver):
+def test_without_a_filter_only_outputs_and_the_end_are_told(sandbox: RunningSandbox, receiver: Receiver) -> None:
     sandbox.add_job(webhook=receiver.url, durations=QUICK)
     wait_until(lambda: len(receiver.received) == 2)
-    assert [delivery["event"] for delivery in sandbox.deliveries()] == ["output", "completed"]
+    assert events(sandbox) == ["output", "completed"]
 
 
-def test_a_cancelled_job_is_told_too(sandbox, receiver):
+def test_a_cancelled_job_is_told_too(sandbox: RunningSandbox, receiver: Receiver) -> None:
     job = sandbox.add_job(webhook=receiver.url)
     sandbox.call("POST", f"/v1/trainings/{job['id']}/cancel")
     wait_until(lambda: len(receiver.received) == 1)
     assert receiver.statuses == ["canceled"]
 
 
-def test_the_end_is_sent_again_with_the_same_id_until_it_is_heard(sandbox, receiver):
+@pytest.mark.usefixtures("_soon_again")
+def test_the_end_is_sent_again_with_the_same_id_until_it_is_heard(sandbox: RunningSandbox, receiver: Receiver) -> None:
     receiver.answers = [500, 404]
     job = sandbox.add_job(webhook=receiver.url)
     sandbox.call("POST", f"/v1/trainings/{job['id']}/cancel")
@@ -119,15 +135,16 @@ def test_the_end_is_sent_again_with_the_same_id_until_it_is_heard(sandbox, recei
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
 
 
-def test_other_events_are_sent_only_once(sandbox, receiver):
+@pytest.mark.usefixtures("_soon_again")
+def test_other_events_are_sent_only_once(sandbox: RunningSandbox, receiver: Receiver) -> None:
     receiver.answers = [500]
     sandbox.add_job(webhook=receiver.url, webhook_events_filter=["start"], durations=QUICK)
     wait_until(lambda: fates(sandbox) == {"failed"})
-    time.sleep(0.7)
+    time.sleep(6 * RETRY_SECONDS)
     assert len(receiver.received) == 1
 
 
-def test_redirects_are_not_followed(sandbox, receiver):
+def test_redirects_are_not_followed(sandbox: RunningSandbox, receiver: Receiver) -> None:
     receiver.answers = [301]
     sandbox.add_job(webhook=receiver.url, webhook_events_filter=["start"], durations=QUICK)
     wait_until(lambda: fates(sandbox) == {"failed"})
@@ -135,13 +152,13 @@ def test_redirects_are_not_followed(sandbox, receiver):
 
 
 @pytest.mark.parametrize("url", ["http://203.0.113.9/hook", "https://example.com/hook"])
-def test_other_machines_are_told_nothing(sandbox, url):
+def test_other_machines_are_told_nothing(sandbox: RunningSandbox, url: str) -> None:
     job = sandbox.add_job(webhook=url)
     sandbox.call("POST", f"/v1/trainings/{job['id']}/cancel")
     wait_until(lambda: fates(sandbox) == {"refused"})
 
 
-def test_deliveries_can_be_dropped(sandbox, receiver):
+def test_deliveries_can_be_dropped(sandbox: RunningSandbox, receiver: Receiver) -> None:
     sandbox.disturb_webhooks(drop=1)
     job = sandbox.add_job(webhook=receiver.url)
     sandbox.call("POST", f"/v1/trainings/{job['id']}/cancel")
@@ -149,7 +166,7 @@ def test_deliveries_can_be_dropped(sandbox, receiver):
     assert receiver.received == []
 
 
-def test_deliveries_can_be_doubled_with_the_same_id(sandbox, receiver):
+def test_deliveries_can_be_doubled_with_the_same_id(sandbox: RunningSandbox, receiver: Receiver) -> None:
     sandbox.disturb_webhooks(duplicate=1)
     job = sandbox.add_job(webhook=receiver.url)
     sandbox.call("POST", f"/v1/trainings/{job['id']}/cancel")
@@ -157,35 +174,36 @@ def test_deliveries_can_be_doubled_with_the_same_id(sandbox, receiver):
     assert receiver.received[0][0]["webhook-id"] == receiver.received[1][0]["webhook-id"]
 
 
-def test_deliveries_can_be_late(sandbox, receiver):
-    sandbox.disturb_webhooks(delay_seconds=0.6)
+def test_deliveries_can_be_late(sandbox: RunningSandbox, receiver: Receiver) -> None:
+    sandbox.disturb_webhooks(delay_seconds=0.3)
     job = sandbox.add_job(webhook=receiver.url)
-    sandbox.call("POST", f"/v1/trainings/{job['id']}/cancel")
     before = time.monotonic()
+    sandbox.call("POST", f"/v1/trainings/{job['id']}/cancel")
     wait_until(lambda: len(receiver.received) == 1)
-    assert time.monotonic() - before > 0.5
+    assert time.monotonic() - before > 0.29
 
 
-def test_deliveries_can_overtake_each_other(sandbox, receiver):
-    sandbox.disturb_webhooks(shuffle_seconds=1.5, seed=1)
+def test_deliveries_can_overtake_each_other(sandbox: RunningSandbox, receiver: Receiver) -> None:
+    sandbox.disturb_webhooks(shuffle_seconds=0.6, seed=1)
     for _ in range(4):
-        sandbox.add_job(webhook=receiver.url, webhook_events_filter=["start", "completed"], durations=QUICK)
+        job = sandbox.add_job(webhook=receiver.url, webhook_events_filter=["start", "completed"])
+        sandbox.call("POST", f"/v1/trainings/{job['id']}/cancel")
     wait_until(lambda: len(receiver.received) == 8)
     sent = [delivery["webhook_id"] for delivery in sandbox.deliveries()]
     assert [headers["webhook-id"] for headers, _ in receiver.received] != sent
 
 
 @pytest.mark.parametrize("disorder", [{"chaos": 1}, {"drop": -1}, {"drop": "often"}, {"drop": True}])
-def test_a_disorder_with_a_typo_is_refused(sandbox, disorder):
+def test_a_disorder_with_a_typo_is_refused(sandbox: RunningSandbox, disorder: Json) -> None:
     assert sandbox.call("PUT", "/_sandbox/webhooks", json=disorder).status_code == 422
 
 
-def test_a_restart_does_not_tell_again_what_has_ended(tmp_path, receiver):
+def test_a_restart_does_not_tell_again_what_has_ended(tmp_path: Path, receiver: Receiver) -> None:
     with running_sandbox(state=tmp_path / "state.json") as sandbox:
         job = sandbox.add_job(webhook=receiver.url)
         sandbox.call("POST", f"/v1/trainings/{job['id']}/cancel")
         wait_until(lambda: fates(sandbox) == {"delivered"})
     with running_sandbox(state=tmp_path / "state.json") as sandbox:
-        time.sleep(0.4)
+        time.sleep(3 * webhooks.LOOK_EVERY_SECONDS)
         assert sandbox.deliveries() == []
     assert len(receiver.received) == 1
