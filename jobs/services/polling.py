@@ -42,20 +42,23 @@ def current_policy() -> PollingPolicy:
 def run_cycle() -> Refresh | None:
     """One cycle over all active jobs; ``None`` if it is not to be run, or another process is still at one.
 
-    With webhooks instead of polling, the cycle covers the active jobs that nobody has heard of for five minutes.
+    With webhooks instead of polling, the cycle covers the active jobs that nobody has heard of for five minutes. Logs
+    of ended jobs are captured in either case, before their provider deletes them.
     """
     policy = current_policy()
-    silent_since = None if policy.enabled else timezone.now() - timedelta(seconds=RECONCILE_SECONDS)
-    if not policy.enabled and not (policy.reconciles and _are_silent(silent_since)):
+    if not policy.enabled and not policy.reconciles:
         logger.debug("poll skipped", reason=policy.reason)
         return None
     with coordination.lease("poller", seconds=LEASE_SECONDS) as renew:
         if renew is None:
             logger.info("poll skipped: the cycle before is still running")
             return None
-        total = Refresh()
-        for provider in _providers_with_active_jobs():
-            total = total.plus(_poll_provider(provider, renew, silent_since))
+        silent_since = None if policy.enabled else timezone.now() - timedelta(seconds=RECONCILE_SECONDS)
+        total = None
+        if policy.enabled or _are_silent(silent_since):
+            total = Refresh()
+            for provider in _providers_with_active_jobs():
+                total = total.plus(_poll_provider(provider, renew, silent_since))
         capture_final_logs(on_progress=renew)
         return total
 
