@@ -12,6 +12,8 @@ import sys
 from tests import servers
 
 DATABASES = ("sqlite", "postgresql")
+# A file stays in one process: the browser of a file is started once.
+PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile")
 
 
 def main(arguments: list[str]) -> int:
@@ -23,7 +25,7 @@ def main(arguments: list[str]) -> int:
         environment = os.environ | {"TEST_DATABASE": database}
         codes.append(
             subprocess.run(
-                [sys.executable, "-m", "pytest", "--numprocesses", "auto", *arguments], env=environment, check=False
+                [sys.executable, "-m", "pytest", *PARALLEL, *arguments], env=environment, check=False
             ).returncode
         )
     print(

@@ -4,7 +4,6 @@ import atexit
 import logging
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,16 +11,9 @@ from functools import cache
 
 import redis
 
-from simpletuner_cloud.embedded_redis import find_server
+from simpletuner_cloud.embedded_redis import find_server, free_port
 
 START_SECONDS = 15.0
-
-
-def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RedisServer:

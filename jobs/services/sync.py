@@ -183,7 +183,8 @@ def _refresh_provider(
     except ProviderError as error:
         record_failure([job.pk for job in jobs], error.message)
         return total.plus(Refresh(failed=len(jobs), errors=(error.message,)))
-    total = total.plus(_apply(pending, source)).plus(_record_failures(name, jobs, failures))
+    total = total.plus(_apply(pending, source)).plus(_record_failures(jobs, failures))
+    _note_trouble(name, failures, anything_read=total.refreshed > 0)
     logger.info(
         "active jobs refreshed",
         provider=name,
@@ -205,7 +206,7 @@ def _status_changes(applied: Iterable[Applied]) -> int:
     return sum("status" in result.changed for result in applied)
 
 
-def _record_failures(name: str, jobs: Sequence[UnifiedJob], failures: Sequence[FetchFailure]) -> Refresh:
+def _record_failures(jobs: Sequence[UnifiedJob], failures: Sequence[FetchFailure]) -> Refresh:
     if not failures:
         return Refresh()
     pks = {job.external_id: job.pk for job in jobs}
@@ -214,10 +215,17 @@ def _record_failures(name: str, jobs: Sequence[UnifiedJob], failures: Sequence[F
         by_message[failure.error.message].append(pks[failure.external_id])
     for message, failed in by_message.items():
         record_failure(failed, message)
-    # Of a hundred equal refusals the provider's state needs one, and the gravest: it decides whether to ask again.
-    gravest = max((failure.error for failure in failures), key=_gravity)
-    note_failure(name, gravest)
     return Refresh(failed=len(failures), errors=tuple(by_message))
+
+
+def _note_trouble(name: str, failures: Sequence[FetchFailure], *, anything_read: bool) -> None:
+    """Of a hundred equal refusals the provider's state needs one, and the gravest: it decides whether to ask again.
+
+    A single job that cannot be read while others can is that job's trouble, not the provider's.
+    """
+    gravest = max((failure.error for failure in failures), key=_gravity, default=None)
+    if gravest is not None and (_gravity(gravest) or not anything_read):
+        note_failure(name, gravest)
 
 
 def _gravity(error: ProviderError) -> int:

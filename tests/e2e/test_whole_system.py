@@ -23,6 +23,7 @@ import pytest
 import requests
 from playwright.sync_api import Page
 
+from simpletuner_cloud.embedded_redis import free_port
 from tests import servers
 from tests.jobs.stream.listener import StreamListener
 
@@ -50,7 +51,7 @@ class System:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The product, from a state folder that does not exist yet."""
     home = tmp_path_factory.mktemp("home") / "new"
-    port = servers.free_port()
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
     environment |= {
         "DJANGO_SETTINGS_MODULE": "simpletuner_cloud.settings",

@@ -4,8 +4,6 @@ import asyncio
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 
@@ -32,21 +30,15 @@ def add_running(sandbox: RunningSandbox) -> str:
     return str(job["id"])
 
 
-def in_a_loop(work: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Run a coroutine in an event loop of its own; the browser tests keep one in this thread."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: asyncio.run(work())).result()
-
-
 @pytest.mark.django_db(transaction=True)
 def test_background_work_can_be_switched_on_and_off(caplog: pytest.LogCaptureFixture) -> None:
     manager = get_task_manager()
     assert manager._running is False
     with caplog.at_level(logging.INFO):
-        in_a_loop(start_background_tasks)
+        asyncio.run(start_background_tasks())
     assert manager._running is True
     assert any("job status polling is on, every 30 s" in record.getMessage() for record in caplog.records)
-    in_a_loop(stop_background_tasks)
+    asyncio.run(stop_background_tasks())
     assert manager._running is False
 
 
@@ -55,10 +47,10 @@ def test_stopped_work_does_nothing_at_a_tick_until_it_is_started(sandbox: Runnin
     add_running(sandbox)
     sync.discover_jobs("replicate")
     sandbox.reset_requests()
-    in_a_loop(stop_background_tasks)
+    asyncio.run(stop_background_tasks())
     tasks.poll_active_jobs()
     assert sandbox.requests()["total"] == 0
-    in_a_loop(start_background_tasks)
+    asyncio.run(start_background_tasks())
     tasks.poll_active_jobs()
     assert sandbox.requests()["total"] > 0
 

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from jobs.lifecycle import Source
 from jobs.models import StatusChange, UnifiedJob
 from jobs.services import sync
+from jobs.services.provider_calls import provider_state
 from providers.errors import (
     ProviderAuthError,
     ProviderError,
@@ -198,15 +199,21 @@ def test_failing_provider_is_recorded_on_its_jobs_and_changes_no_status(
         assert job.last_synced_at is None
 
 
-def test_poison_job_does_not_hold_up_the_others(sandbox: RunningSandbox, make_job: MakeJob) -> None:
+@pytest.mark.parametrize("fault", [None, {"kind": "status", "status": 500}], ids=["not found", "server error"])
+def test_poison_job_does_not_hold_up_the_others(
+    sandbox: RunningSandbox, make_job: MakeJob, fault: dict[str, Any] | None
+) -> None:
     good = add_running(sandbox, 5)
     sync.discover_jobs("replicate")
     poison = make_job(status="running")
+    if fault:
+        sandbox.fault(**fault, match={"path": f"/v1/trainings/{poison.external_id}"})
     done = sync.refresh_active_jobs(source=Source.POLLER)
     assert (done.refreshed, done.failed) == (5, 1)
     poison.refresh_from_db()
     assert poison.status == "running"
     assert poison.last_sync_error
+    assert not provider_state("replicate").is_failing
     assert not UnifiedJob.objects.filter(external_id__in=good, last_sync_error__isnull=False).exists()
 
 

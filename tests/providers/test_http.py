@@ -27,7 +27,7 @@ from providers.errors import (
     UnexpectedPayload,
 )
 from providers.http import ApiClient
-from tests.servers import free_port
+from simpletuner_cloud.embedded_redis import free_port
 
 ORIGIN = "https://api.replicate.com"
 TOKEN = "r8_0123456789abcdefghijklmnopqrstuvwxyz"

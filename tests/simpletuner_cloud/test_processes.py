@@ -18,10 +18,11 @@ import pytest
 from pytest_django import Settings
 
 from simpletuner_cloud import embedded_redis, roles, startup
+from simpletuner_cloud.embedded_redis import free_port
 from simpletuner_cloud.processes import Backoff, Program
 from simpletuner_cloud.refusals import CannotStart
 from simpletuner_cloud.supervisor import Plan
-from tests.servers import RedisServer, free_port
+from tests.servers import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPERVISE = (

@@ -61,7 +61,9 @@ def test_client_reads_jobs_in_every_state_it_knows(
 ) -> None:
     job = sandbox.add_job(kind=kind, **plan)
     got = getattr(client, f"{kind}s").get(job["id"])
-    assert (got.status, got.logs, got.error) == (status, job["logs"], job["error"])
+    assert (got.status, got.error) == (status, job["error"])
+    # The job goes on between the two looks: the later log has the earlier one as its beginning.
+    assert (got.logs or "").startswith(job["logs"] or "")
     assert got.started_at == job.get("started_at")
     assert got.output == job.get("output")
 
