@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 import pytest
 import responses
+from django.apps import apps
 from django.utils import timezone
 from pytest_django import Settings
 
 from jobs import coordination
-from jobs.models import UnifiedJob
+from jobs.models import HardwarePrice, UnifiedJob
 from providers import registry
 from providers.snapshots import JobSnapshot, RemoteStatus
 from tests.sandbox_server import RunningSandbox, running_sandbox
@@ -28,6 +30,19 @@ def _fresh_state() -> Iterator[None]:
     coordination.forget_local_answers()
     yield
     registry.get_provider.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _prices(request: pytest.FixtureRequest) -> None:
+    """Every test with a database has the price table of a new installation.
+
+    Tests that commit empty all tables afterwards, and with them what migrations brought.
+    """
+    asks_for_database = {"db", "transactional_db"} & set(request.fixturenames)
+    if asks_for_database or request.node.get_closest_marker("django_db"):
+        request.getfixturevalue("db")
+        if not HardwarePrice.objects.exists():
+            import_module("jobs.migrations.0002_prices").add_prices(apps, None)
 
 
 @pytest.fixture
