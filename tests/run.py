@@ -1,7 +1,7 @@
 """The whole suite: on SQLite, then on PostgreSQL. ``make test`` calls this.
 
-What the tests need beyond the locked packages is a Chromium: it is installed where that is possible, and otherwise
-named. Nothing is skipped for want of a server or a browser.
+Beyond the locked packages, which bring Redis and PostgreSQL, the tests use Chromium and curl: they are installed where
+that is possible, and otherwise named. Nothing is skipped for want of a server or a program.
 """
 
 import os
@@ -14,39 +14,36 @@ from tests import servers
 DATABASES = ("sqlite", "postgresql")
 # A file stays in one process: the browser of a file is started once.
 PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile")
+# Debian's package -> the names its program may have.
+PROGRAMS = {"chromium": servers.BROWSERS, "curl": ("curl",)}
 
 
 def main(arguments: list[str]) -> int:
     """Run the suite once a database; returns the exit code."""
-    provide_chromium()
-    codes = []
-    for database in DATABASES:
-        print(f"== the suite on {database}", flush=True)
-        environment = os.environ | {"TEST_DATABASE": database}
-        codes.append(
-            subprocess.run(
-                [sys.executable, "-m", "pytest", *PARALLEL, *arguments], env=environment, check=False
-            ).returncode
-        )
-    print(
-        "== "
-        + ", ".join(
-            f"{name}: {'ok' if not code else f'failed ({code})'}" for name, code in zip(DATABASES, codes, strict=True)
-        )
-    )
-    return max(codes)
+    provide_programs()
+    codes = {database: run_suite(database, arguments) for database in DATABASES}
+    print("== " + ", ".join(f"{name}: {f'failed ({code})' if code else 'ok'}" for name, code in codes.items()))
+    return max(codes.values())
 
 
-def provide_chromium() -> None:
-    """Install Debian's Chromium if there is none and we may; else say what to install."""
-    try:
-        servers.chromium_path()
-    except RuntimeError as error:
-        if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            sys.exit(str(error))
-        print("Chromium is missing: installing it with apt-get.", flush=True)
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
+def run_suite(database: str, arguments: list[str]) -> int:
+    """Run pytest on one database; returns its exit code."""
+    print(f"== the suite on {database}", flush=True)
+    command = [sys.executable, "-m", "pytest", *PARALLEL, *arguments]
+    return subprocess.run(command, env=os.environ | {"TEST_DATABASE": database}, check=False).returncode
+
+
+def provide_programs() -> None:
+    """Install what is missing with apt-get if we may; else say what to install."""
+    missing = [package for package, names in PROGRAMS.items() if not any(map(shutil.which, names))]
+    if not missing:
+        return
+    packages = " ".join(missing)
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        sys.exit(f"error: the tests need {packages}. Debian, Ubuntu: sudo apt-get install {packages}")
+    print(f"Installing {packages} with apt-get.", flush=True)
+    subprocess.run(["apt-get", "update", "-qq"], check=True)
+    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import redis
 from simpletuner_cloud.embedded_redis import find_server, free_port
 
 START_SECONDS = 15.0
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class RedisServer:
@@ -86,7 +87,7 @@ def postgresql_url() -> str:
 @cache
 def chromium_path() -> str:
     """The browser for the browser tests; there is no test without it."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    for name in BROWSERS:
         path = shutil.which(name)
         if path:
             return path

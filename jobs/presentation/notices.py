@@ -10,7 +10,7 @@ from providers import names
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A part that is not well, and what it says of itself."""
+    """A part that is not well, and what it says of itself. ``label`` is empty if the message begins with the name."""
 
     key: str
     label: str
@@ -23,7 +23,7 @@ def notices() -> list[Notice]:
     return [
         Notice(
             key=component.name,
-            label=_label(component.name),
+            label="" if component.message.startswith(_label(component.name)) else _label(component.name),
             message=component.message,
             is_grave=component.status is health.Health.UNHEALTHY,
         )

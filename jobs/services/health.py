@@ -8,6 +8,7 @@ from enum import StrEnum
 import redis
 from django.db import DatabaseError, connection
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from jobs import coordination
 from jobs.services import background_switch, polling
@@ -71,10 +72,10 @@ def _timed(name: str, check: Callable[[], None]) -> Component:
     try:
         check()
     except DatabaseError as error:
-        return Component(name, Health.UNHEALTHY, f"The database does not answer: {error}".strip())
+        return Component(name, Health.UNHEALTHY, _("The database does not answer: %(error)s") % {"error": error})
     except redis.RedisError:
         return Component(
-            name, Health.DEGRADED, "Redis does not answer: no background work and no instant events until it does."
+            name, Health.DEGRADED, _("Redis does not answer: no background work and no instant events until it does.")
         )
     return Component(name, Health.HEALTHY, "ok", round((time.monotonic() - started) * 1000, 2))
 
@@ -94,7 +95,7 @@ def _poller() -> Component:
         return Component("poller", Health.HEALTHY, policy.describe())
     if not background_switch.is_running():
         return Component(
-            "poller", Health.DEGRADED, "The background work is not running: no beat, no worker, or stopped."
+            "poller", Health.DEGRADED, _("The background work is not running: no beat, no worker, or stopped.")
         )
     cycle = polling.last_cycle()
     if cycle is None:
@@ -109,13 +110,17 @@ def _remembered_provider(name: str) -> Component:
     state = provider_state(name)
     if state.resting_until:
         return Component(
-            name, Health.DEGRADED, f"Asked us to slow down; next call at {state.resting_until:%H:%M:%S} UTC."
+            name,
+            Health.DEGRADED,
+            _("Asked us to slow down; next call at %(time)s UTC.") % {"time": f"{state.resting_until:%H:%M:%S}"},
         )
     if state.is_failing:
         return Component(name, Health.DEGRADED, state.last_error)
     if state.last_success_at is None:
-        return Component(name, Health.HEALTHY, "not asked yet")
-    return Component(name, Health.HEALTHY, f"last answer at {state.last_success_at:%H:%M:%S} UTC")
+        return Component(name, Health.HEALTHY, _("not asked yet"))
+    return Component(
+        name, Health.HEALTHY, _("last answer at %(time)s UTC") % {"time": f"{state.last_success_at:%H:%M:%S}"}
+    )
 
 
 def _asked_provider(name: str) -> Component:
@@ -124,4 +129,4 @@ def _asked_provider(name: str) -> Component:
     latency = round((time.monotonic() - started) * 1000, 2)
     if result.error is not None:
         return Component(name, Health.DEGRADED, result.error, latency)
-    return Component(name, Health.HEALTHY, "the credentials are good", latency)
+    return Component(name, Health.HEALTHY, _("the credentials are good"), latency)
