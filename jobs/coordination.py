@@ -15,7 +15,9 @@ from typing import Any
 import redis
 import structlog
 from django.conf import settings
+from redis.backoff import NoBackoff
 from redis.exceptions import LockError
+from redis.retry import Retry
 
 logger = structlog.get_logger(__name__)
 
@@ -39,6 +41,8 @@ def client() -> "redis.Redis":
         decode_responses=True,
         socket_timeout=SOCKET_TIMEOUT_SECONDS,
         socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+        # For a connection that a restart of Redis left dead; nobody waits for a Redis that is away.
+        retry=Retry(NoBackoff(), 1),
     )
 
 

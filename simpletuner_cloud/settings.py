@@ -9,6 +9,8 @@ import dj_database_url
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
 from jobs.webhook_url import LOOPBACK_HOSTS
@@ -213,7 +215,13 @@ SPECTACULAR_SETTINGS = {
 }
 
 EVENTSTREAM_CHANNELMANAGER_CLASS = "jobs.channels.JobChannelManager"
-EVENTSTREAM_REDIS = redis_options(REDIS_URL) | {"socket_connect_timeout": 1, "socket_timeout": 1}
+# One retry, at once, for a connection that a restart of Redis left dead. redis-py's own three retries with pauses would
+# hold up whoever changes a job for seconds while Redis is away.
+EVENTSTREAM_REDIS = redis_options(REDIS_URL) | {
+    "socket_connect_timeout": 1,
+    "socket_timeout": 1,
+    "retry": Retry(NoBackoff(), 1),
+}
 
 # Celery. The broker never holds results: what a task did stands in the database.
 
