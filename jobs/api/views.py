@@ -69,20 +69,25 @@ class JobSyncView(APIView):
         provider = request.query_params.get("provider")
         body = checked(serializers.SyncRequest, {"provider": provider} if provider else request.data)
         done = sync.discover_jobs(body["provider"])
-        message = f"Discovered {done.found} new jobs from {done.provider_label}"
-        if done.joined:
-            message = (
-                f"A sync was already running: it discovered {done.found_by_other} new jobs from {done.provider_label}"
-            )
         return Response(
             {
                 "synced": done.found,
-                "message": message,
+                "message": sync_message(done),
                 "updated": done.updated,
                 "errors": list(done.errors),
                 "joined": done.joined,
             }
         )
+
+
+def sync_message(done: sync.Discovery) -> str:
+    """The sentence of SPEC A2, and what else there is to say."""
+    count, label = (done.found_by_other if done.joined else done.found), done.provider_label
+    if done.joined:
+        message = f"A sync was already running: it discovered {count} new jobs from {label}"
+    else:
+        message = f"Discovered {count} new jobs from {label}"
+    return f"{message}, but only part could be read: {done.errors[0]}" if done.errors else message
 
 
 class JobDetailView(APIView):

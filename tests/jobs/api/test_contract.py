@@ -151,6 +151,17 @@ def test_sync_answers_what_it_discovered(client: Client, sandbox: RunningSandbox
     assert client.post("/api/cloud/jobs/sync/").json()["message"] == "Discovered 0 new jobs from Replicate"
 
 
+def test_sync_that_read_only_part_says_so(client: Client, sandbox: RunningSandbox) -> None:
+    sandbox.add_job(kind="training", created_offset=-60)
+    sandbox.fault("status", status=503, match={"path": "/v1/predictions*"})
+    answer = client.post("/api/cloud/jobs/sync")
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["synced"] == 1
+    assert body["message"].startswith("Discovered 1 new jobs from Replicate, but only part could be read: ")
+    assert len(body["errors"]) == 1
+
+
 @pytest.mark.parametrize(
     "body",
     [
