@@ -14,7 +14,7 @@ from jobs.lifecycle import TERMINAL, JobType, Source
 from jobs.models import JobLog, UnifiedJob
 from jobs.services.lookup import get_job
 from jobs.services.sync import refresh_job
-from providers.errors import ProviderError, ProviderRateLimited
+from providers.errors import ProviderAuthError, ProviderError, ProviderRateLimited, ProviderUnavailable
 
 logger = structlog.get_logger(__name__)
 
@@ -81,7 +81,9 @@ def capture_final_logs(*, on_progress: Callable[[], None] | None = None) -> int:
     for job in unread:
         try:
             _hear(job, source=Source.POLLER)
-        except ProviderRateLimited:
+        except (ProviderUnavailable, ProviderRateLimited, ProviderAuthError) as error:
+            # The provider, not the job: the others would only wait for the same answer. The next cycle tries again.
+            logger.warning("final logs not read yet", job_id=job.job_id, error=error.message)
             break
         except ProviderError as error:
             logger.warning("final log not read yet", job_id=job.job_id, error=error.message)

@@ -114,3 +114,12 @@ def discovered_beside(sandbox: RunningSandbox) -> UnifiedJob:
     sandbox.change_job(added["id"], status="succeeded", completed_at=timezone.now().isoformat())
     sync.discover_jobs("replicate")
     return UnifiedJob.objects.get(external_id=added["id"])
+
+
+def test_provider_that_is_down_is_asked_for_one_final_log_only(sandbox: RunningSandbox, make_job: MakeJob) -> None:
+    jobs = [make_job(status="failed", completed_at=timezone.now() - timedelta(minutes=5)) for _ in range(20)]
+    sandbox.fault("status", status=503)
+    sandbox.reset_requests()
+    assert logs.capture_final_logs() == 0
+    assert sandbox.requests()["total"] == 1
+    assert not JobLog.objects.filter(job__in=jobs).exists()
