@@ -16,7 +16,6 @@ import redis
 import structlog
 from django.conf import settings
 from redis.backoff import NoBackoff
-from redis.exceptions import LockError
 from redis.retry import Retry
 
 logger = structlog.get_logger(__name__)
@@ -67,32 +66,14 @@ def single_flight(
 
     An answer not older than ``fresh_seconds`` is taken as it is. Whoever has waited ``wait_seconds`` calls for itself.
     """
-    asked_at = time.time()
-
-    def good_enough(stored: tuple[float, Any] | None) -> Answer | None:
-        if stored is None or stored[0] < asked_at - fresh_seconds:
-            return None
-        return Answer(stored[1], max(time.time() - stored[0], 0.0), is_shared=True)
-
-    try:
-        answer = good_enough(_stored(name))
-        if answer:
-            return answer
-        with _flight(name, wait_seconds):
-            answer = good_enough(_stored(name))
-            if answer:
-                return answer
-            value = produce()
-            client().set(key(f"answer:{name}"), json.dumps([time.time(), value]), ex=int(ANSWER_KEPT_SECONDS))
-            return Answer(value, 0.0, is_shared=False)
-    except redis.RedisError as error:
-        logger.warning("answers are shared within this process only: Redis is away", error=str(error))
-    with _local_lock(name):
-        answer = good_enough(_local_answers.get(name))
-        if answer:
+    oldest = time.time() - fresh_seconds
+    if answer := _shared(name, oldest):
+        return answer
+    with _flight(name, wait_seconds):
+        if answer := _shared(name, oldest):
             return answer
         value = produce()
-        _local_answers[name] = (time.time(), value)
+        _share(name, value)
         return Answer(value, 0.0, is_shared=False)
 
 
@@ -118,28 +99,51 @@ def lease(name: str, *, seconds: float) -> Iterator[Renew | None]:
 
 @contextmanager
 def _flight(name: str, wait_seconds: float) -> Iterator[None]:
-    lock = client().lock(key(f"flight:{name}"), timeout=FLIGHT_SECONDS, blocking_timeout=wait_seconds, sleep=0.02)
-    is_held = lock.acquire()
+    """Hold a call alone among all processes, or among our own threads while Redis is away."""
+    deadline = time.monotonic() + wait_seconds
+    local = _local_lock(name)
+    is_first_here = local.acquire(timeout=wait_seconds)
+    lock = client().lock(key(f"flight:{name}"), timeout=FLIGHT_SECONDS, sleep=0.02)
+    is_held = False
+    try:
+        is_held = lock.acquire(blocking_timeout=max(deadline - time.monotonic(), 0.0))
+    except redis.RedisError as error:
+        logger.warning("calls are shared within this process only: Redis is away", error=str(error))
     try:
         yield
     finally:
         if is_held:
             _release(lock, name)
+        if is_first_here:
+            local.release()
 
 
 def _release(lock: Any, name: str) -> None:
     try:
         lock.release()
-    except LockError:
-        logger.warning("held longer than its lease", name=name)
+    except redis.RedisError as error:
+        # Lost to time or to an outage; either way it ends by itself, and what was done under it is done.
+        logger.warning("lease not given back", name=name, error=str(error))
 
 
-def _stored(name: str) -> tuple[float, Any] | None:
-    stored = client().get(key(f"answer:{name}"))
-    if stored is None:
-        return None
-    stamp, value = json.loads(str(stored))
-    return float(stamp), value
+def _shared(name: str, oldest: float) -> Answer | None:
+    """The last answer, if it was given at ``oldest`` (seconds since the epoch) or later."""
+    try:
+        stored = client().get(key(f"answer:{name}"))
+        stamp, value = json.loads(str(stored)) if stored is not None else (0.0, None)
+    except redis.RedisError:
+        stamp, value = _local_answers.get(name, (0.0, None))
+    return Answer(value, max(time.time() - stamp, 0.0), is_shared=True) if stamp >= oldest else None
+
+
+def _share(name: str, value: Any) -> None:
+    """Share an answer. It is good whether or not it can be shared: the call behind it is not made again."""
+    answer = (time.time(), value)
+    try:
+        client().set(key(f"answer:{name}"), json.dumps(answer), ex=int(ANSWER_KEPT_SECONDS))
+    except redis.RedisError as error:
+        _local_answers[name] = answer
+        logger.warning("answer shared within this process only: Redis is away", error=str(error))
 
 
 def _local_lock(name: str) -> threading.Lock:

@@ -79,7 +79,6 @@ def our_programs() -> tuple[Program, ...]:
     # System checks load every view; they are for developers and for CI, not for each start of a worker.
     celery = (sys.executable, "-m", "celery", "--quiet", "-A", "simpletuner_cloud.celery", "--skip-checks")
     worker = ("worker", "--pool", "threads", "--concurrency", str(WORKER_THREADS), "--without-gossip")
-    schedule = settings.CELERY_BEAT_SCHEDULE_FILENAME
     web_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)
     return (
         Program(
@@ -90,7 +89,7 @@ def our_programs() -> tuple[Program, ...]:
             health_path=HEALTH_PATH,
         ),
         Program(name="worker", command=(*celery, *worker, "--without-mingle", "--loglevel", "INFO")),
-        Program(name="beat", command=(*celery, "beat", "--schedule", schedule, "--pidfile=", "--loglevel", "INFO")),
+        Program(name="beat", command=(*celery, "beat", "--pidfile=", "--loglevel", "INFO")),
     )
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from jobs import coordination
 from jobs.lifecycle import TERMINAL, JobType, Source
 from jobs.models import JobLog, UnifiedJob
+from jobs.services import shared_errors
 from jobs.services.lookup import get_job
 from jobs.services.sync import refresh_job
 from providers.errors import ProviderAuthError, ProviderError, ProviderRateLimited, ProviderUnavailable
@@ -51,9 +52,14 @@ def read_log(job_id: str) -> LogText:
     job = get_job(job_id)
     source, problem = LogSource.STORE, None
     if _may_have_more(job):
+        answer = coordination.single_flight(
+            f"log:{job.pk}",
+            lambda: shared_errors.outcome_of(lambda: _hear(job, Source.PROGRESS)),
+            fresh_seconds=FRESH_SECONDS,
+        )
         try:
-            heard = coordination.single_flight(f"log:{job.pk}", lambda: _ask(job), fresh_seconds=FRESH_SECONDS).value
-            source, problem = (LogSource.STORE, heard) if heard else (LogSource.PROVIDER, None)
+            shared_errors.result_of(answer.value)
+            source = LogSource.PROVIDER
         except ProviderError as error:
             problem = error.message
             if not JobLog.objects.filter(job=job).exists():
@@ -80,7 +86,7 @@ def capture_final_logs(*, on_progress: Callable[[], None] | None = None) -> int:
     captured = 0
     for job in unread:
         try:
-            _hear(job, source=Source.POLLER)
+            _hear(job, Source.POLLER)
         except (ProviderUnavailable, ProviderRateLimited, ProviderAuthError) as error:
             # The provider, not the job: the others would only wait for the same answer. The next cycle tries again.
             logger.warning("final logs not read yet", job_id=job.job_id, error=error.message)
@@ -100,18 +106,7 @@ def _may_have_more(job: UnifiedJob) -> bool:
     return not JobLog.objects.filter(job=job, is_final=True).exists()
 
 
-def _ask(job: UnifiedJob) -> str:
-    """Empty when the provider answered, else its trouble; raised for whoever called if nothing is stored yet."""
-    try:
-        _hear(job, source=Source.PROGRESS)
-    except ProviderError as error:
-        if not JobLog.objects.filter(job=job).exists():
-            raise
-        return error.message
-    return ""
-
-
-def _hear(job: UnifiedJob, *, source: Source) -> None:
+def _hear(job: UnifiedJob, source: Source) -> None:
     snapshot = refresh_job(job, source=source)
     job.refresh_from_db(fields=["status"])
     if job.status in TERMINAL and not snapshot.logs:

@@ -1,6 +1,7 @@
 """Provider errors as JSON, so that those who share a call share its failure too."""
 
-from typing import TypedDict
+from collections.abc import Callable
+from typing import Any, TypedDict
 
 from providers import errors
 
@@ -25,3 +26,18 @@ def load(shared: SharedError) -> errors.ProviderError:
     is_known = isinstance(kind, type) and issubclass(kind, errors.ProviderError)
     error: errors.ProviderError = kind(shared["message"]) if is_known else errors.ProviderError(shared["message"])
     return error
+
+
+def outcome_of(produce: Callable[[], Any]) -> dict[str, Any]:
+    """Return the outcome as JSON, a provider's error too: those who wait shall not knock on the same closed door."""
+    try:
+        return {"result": produce()}
+    except errors.ProviderError as error:
+        return {"error": dump(error)}
+
+
+def result_of(outcome: dict[str, Any]) -> Any:
+    """The result of an outcome. Raises its ``ProviderError``."""
+    if "error" in outcome:
+        raise load(outcome["error"])
+    return outcome["result"]

@@ -66,10 +66,11 @@ def discover_jobs(provider: str) -> Discovery:
     is never told as "0 found". What was read is kept in either case.
     """
     registry.get_provider(provider)
-    answer = coordination.single_flight(f"sync:{provider}", lambda: _shareable(lambda: asdict(_discover(provider))))
-    if "error" in answer.value:
-        raise shared_errors.load(answer.value["error"])
-    found = Discovery(**(answer.value["result"] | {"errors": tuple(answer.value["result"]["errors"])}))
+    answer = coordination.single_flight(
+        f"sync:{provider}", lambda: shared_errors.outcome_of(lambda: asdict(_discover(provider)))
+    )
+    facts = shared_errors.result_of(answer.value)
+    found = Discovery(**(facts | {"errors": tuple(facts["errors"])}))
     if not answer.is_shared:
         return found
     return Discovery(
@@ -150,14 +151,6 @@ def _discover(name: str) -> Discovery:
     )
     logger.info("sync done", provider=name, found=found, updated=result.updated, errors=len(result.errors))
     return result
-
-
-def _shareable(produce: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The outcome as JSON, an error too: those who wait for it shall not knock on the same closed door again."""
-    try:
-        return {"result": produce()}
-    except ProviderError as error:
-        return {"error": shared_errors.dump(error)}
 
 
 def _refresh_provider(

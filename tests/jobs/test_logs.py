@@ -123,3 +123,14 @@ def test_provider_that_is_down_is_asked_for_one_final_log_only(sandbox: RunningS
     assert logs.capture_final_logs() == 0
     assert sandbox.requests()["total"] == 1
     assert not JobLog.objects.filter(job__in=jobs).exists()
+
+
+def test_readers_of_a_log_that_cannot_be_had_share_the_refusal(
+    sandbox: RunningSandbox, make_job: MakeJob, client: Client
+) -> None:
+    job = make_job(status="running")
+    sandbox.fault("status", status=503)
+    sandbox.reset_requests()
+    answers = [client.get(f"/api/cloud/jobs/{job.job_id}/logs") for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [502] * 5
+    assert sandbox.requests()["total"] == 1

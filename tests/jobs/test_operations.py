@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+import redis
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.utils import timezone
@@ -245,3 +246,17 @@ def test_webhook_url_that_a_provider_must_not_call_is_refused_in_the_admin(clien
     assert answer.status_code == 200
     assert b"must be an https URL" in answer.content
     assert not ProviderSettings.objects.exists()
+
+
+def test_answer_that_cannot_be_shared_is_not_produced_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise redis.ConnectionError("away")
+
+    calls = itertools.count(1)
+
+    def produce() -> int:
+        monkeypatch.setattr(coordination.client(), "set", refuse)
+        return next(calls)
+
+    assert coordination.single_flight("y", produce).value == 1
+    assert next(calls) == 2
