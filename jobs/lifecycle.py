@@ -39,6 +39,15 @@ class Source(TextChoices):
     PERSON = "person", _("A person")
 
 
+class LogsState(TextChoices):
+    """Where a job's log is, and whether it will outlive the provider's copy."""
+
+    LIVE = "live", _("Live: its provider still has it")
+    SAVED = "saved", _("Saved in full")
+    PARTIAL = "partial", _("Saved in part: the rest is gone")
+    LOST = "lost", _("Lost: its provider deleted it before it could be read")
+
+
 ORDER = (JobStatus.PENDING, JobStatus.UPLOADING, JobStatus.QUEUED, JobStatus.RUNNING)
 ACTIVE = frozenset(ORDER)
 TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})

@@ -15,6 +15,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from providers.calls import CallGovernor, CallReport, Ungoverned
 from providers.errors import (
     ProviderAuthError,
     ProviderError,
@@ -39,6 +40,8 @@ MASK = "••••"
 
 # "Expected available in 1 second.", "Your rate limit resets in ~30s." (Replicate, as reported by its users)
 RETRY_SECONDS = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+HAS_DIGIT = re.compile(r"\d")
+SMALL_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 RETRY_TEXT = re.compile(r"(?:available|resets?)\s+in\s+~?(\d{1,6}(?:\.\d{1,3})?)\s*(?:s\b|sec)", re.IGNORECASE)
 
 
@@ -53,8 +56,17 @@ class ApiAnswer:
 class ApiClient:
     """A JSON API behind a bearer token. Safe to share between threads."""
 
-    def __init__(self, *, label: str, base_url: str, token: str, pool_size: int = 32) -> None:
+    def __init__(
+        self,
+        *,
+        label: str,
+        base_url: str,
+        token: str,
+        pool_size: int = 32,
+        governor: CallGovernor | None = None,
+    ) -> None:
         self.label = label
+        self._governor = governor or Ungoverned()
         self.base_url = base_url.rstrip("/")
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             # Sent as a header it would fail with an exception that repeats it.
@@ -89,6 +101,40 @@ class ApiClient:
     def _send(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
     ) -> ApiAnswer:
+        headers = self._governor.admit(method)
+        started = time.monotonic()
+        answered: list[requests.Response] = []
+        error: ProviderError | None = None
+        try:
+            return self._exchange(method, path, params=params, body=body, headers=headers, answered=answered)
+        except ProviderError as problem:
+            error = problem
+            raise
+        finally:
+            response = answered[0] if answered else None
+            self._governor.report(
+                CallReport(
+                    method=method,
+                    route=_route(path),
+                    seconds=time.monotonic() - started,
+                    status=response.status_code if response is not None else None,
+                    error=error,
+                    remaining=_count(response, "ratelimit-remaining"),
+                    reset_seconds=_count(response, "ratelimit-reset"),
+                )
+            )
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        answered: list[requests.Response],
+    ) -> ApiAnswer:
+        """One request and its answer, which is left in ``answered`` as soon as it has begun."""
         deadline = time.monotonic() + ANSWER_DEADLINE_SECONDS
         try:
             with self._session.request(
@@ -96,10 +142,12 @@ class ApiClient:
                 f"{self.base_url}{path}",
                 params=params,
                 json=body,
+                headers=dict(headers),
                 timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
                 allow_redirects=False,
                 stream=True,
             ) as response:
+                answered.append(response)
                 text = self._read(response, deadline)
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise ProviderTimeout(f"{self.label} did not answer in time.") from error
@@ -153,6 +201,16 @@ class ApiClient:
         if status >= HTTPStatus.BAD_REQUEST:
             return ProviderRejected(f"{self.label} refused the request{said}")
         return UnexpectedPayload(f"{self.label} answered with an unexpected HTTP {status}.")
+
+
+def _route(path: str) -> str:
+    """The path with every id replaced: its parts that hold a digit and are no version of the API."""
+    return "/".join("{id}" if HAS_DIGIT.search(part) and part != "v1" else part for part in path.split("/"))
+
+
+def _count(response: requests.Response | None, header: str) -> int | None:
+    value = response.headers.get(header, "").strip() if response is not None else ""
+    return int(value) if SMALL_NUMBER.fullmatch(value) else None
 
 
 def _wait_no_longer_than(response: requests.Response, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """Typed, loud readers of environment variables: a bad value stops the start and names the variable."""
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -49,6 +50,19 @@ def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
     """A comma-separated list."""
     listed = [word.strip() for word in text(name).split(",") if word.strip()]
     return listed or list(default)
+
+
+def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """A comma-separated list of addresses and networks, such as ``127.0.0.1, 10.0.0.0/8, ::1``."""
+    found = []
+    for word in words(name):
+        try:
+            found.append(ip_network(word, strict=False))
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{name} must list addresses or networks, such as 10.0.0.0/8; {word!r} is neither."
+            ) from None
+    return tuple(found)
 
 
 def url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from structlog.typing import EventDict, Processor
 from simpletuner_cloud import env
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+FORMATS = ("logfmt", "json")
 FILE_BYTES = 10 * 1024 * 1024
 FILES_KEPT = 5
 
@@ -25,6 +26,9 @@ def configure(file: Path) -> None:
     level = env.text("SIMPLETUNER_LOG_LEVEL", "INFO").upper()
     if level not in LEVELS:
         raise ImproperlyConfigured(f"SIMPLETUNER_LOG_LEVEL must be one of {', '.join(LEVELS)}; it is {level!r}.")
+    form = env.text("SIMPLETUNER_LOG_FORMAT", "logfmt").lower()
+    if form not in FORMATS:
+        raise ImproperlyConfigured(f"SIMPLETUNER_LOG_FORMAT must be one of {', '.join(FORMATS)}; it is {form!r}.")
     process = env.text("SIMPLETUNER_PROCESS", "manage")
 
     def name_process(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -44,8 +48,12 @@ def configure(file: Path) -> None:
         _stamp,
         structlog.stdlib.ExtraAdder(),
     ]
-    renderer = structlog.processors.LogfmtRenderer(
-        key_order=["timestamp", "level", "process", "event"], bool_as_flag=False, drop_missing=True
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if form == "json"
+        else structlog.processors.LogfmtRenderer(
+            key_order=["timestamp", "level", "process", "event"], bool_as_flag=False, drop_missing=True
+        )
     )
     logging.config.dictConfig(
         {

@@ -6,6 +6,11 @@ from django.conf import settings
 
 from jobs.policy import DEFAULT_QUEUE_SECONDS, polling_policy
 
+# These look into the database and are done if nothing is due.
+INBOX_SECONDS = 5.0
+LOG_CAPTURE_SECONDS = 30.0
+HISTORY_WALK_SECONDS = 5.0
+
 
 def beat_schedule(
     *, poll_enabled: bool, poll_seconds: float, queue_enabled: bool, queue_seconds: float
@@ -22,6 +27,15 @@ def beat_schedule(
     return entries
 
 
+def housekeeping_schedule() -> dict[str, dict[str, Any]]:
+    """Entries that no setting switches off, because what they look after is lost otherwise."""
+    return {
+        "apply-webhooks": _entry("jobs.tasks.apply_webhooks", INBOX_SECONDS),
+        "capture-logs": _entry("jobs.tasks.capture_logs", LOG_CAPTURE_SECONDS),
+        "walk-history": _entry("jobs.tasks.walk_history", HISTORY_WALK_SECONDS),
+    }
+
+
 def configured_schedule() -> dict[str, dict[str, Any]]:
     """Return the schedule that the settings ask for.
 
@@ -35,7 +49,7 @@ def configured_schedule() -> dict[str, dict[str, Any]]:
         environment_interval=settings.JOB_POLL_INTERVAL,
         webhook_configured=False,
     )
-    return beat_schedule(
+    return housekeeping_schedule() | beat_schedule(
         poll_enabled=policy.enabled,
         poll_seconds=policy.interval_seconds,
         queue_enabled=file.queue_processing_enabled is not False,

@@ -109,8 +109,19 @@ JOB_POLL_INTERVAL = env.number(
     maximum=MAXIMUM_INTERVAL_SECONDS,
 )
 
-# Events (SPEC A6)
+# Seconds after which a job that nobody has heard of is asked for although webhooks are on; 0: never. None: the file's.
+RECONCILE_INTERVAL = env.number("SIMPLETUNER_RECONCILE_INTERVAL", None, minimum=0.0, maximum=MAXIMUM_INTERVAL_SECONDS)
+# All processes together; Replicate allows 3,000 a minute (its documentation, "rate limits").
+PROVIDER_CALLS_PER_MINUTE = env.integer("SIMPLETUNER_PROVIDER_CALLS_PER_MINUTE", 2400, minimum=1, maximum=600_000)
+# Of one job's log; what is longer is kept with its middle cut out.
+LOG_ARCHIVE_BYTES = env.integer("SIMPLETUNER_LOG_ARCHIVE_MB", 32, minimum=1, maximum=1024) * 1024**2
 
+# Webhooks (SPEC A7) and events (SPEC A6)
+
+# Whose word about the client's address (X-Forwarded-For) is believed.
+TRUSTED_PROXIES = env.networks("SIMPLETUNER_TRUSTED_PROXIES")
+# Who may deliver webhooks, beside having the secret; empty: anybody.
+WEBHOOK_ALLOWED_ADDRESSES = env.networks("SIMPLETUNER_WEBHOOK_ALLOWED_ADDRESSES")
 SSE_MAX_PER_IP = env.integer("SIMPLETUNER_SSE_MAX_PER_IP", 5, minimum=1, maximum=10_000)
 
 # Django
@@ -238,5 +249,5 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(STORE_DIR / "beat-schedule")
 
 LOGGING_CONFIG = None
-LOG_FILE = HOME / "server.log"
+LOG_FILE = Path(env.text("SIMPLETUNER_LOG_FILE", str(HOME / "server.log"))).expanduser().resolve()
 logs.configure(LOG_FILE)

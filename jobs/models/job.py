@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.lifecycle import ACTIVE, TERMINAL, JobStatus, JobType, next_status
+from jobs.lifecycle import ACTIVE, TERMINAL, JobStatus, JobType, LogsState, next_status
 from jobs.pricing import PriceBook
 from jobs.progress import Progress
 from providers.snapshots import JobRef, JobSnapshot
@@ -103,6 +103,16 @@ class UnifiedJob(models.Model):
 
     last_synced_at = models.DateTimeField(_("last heard of"), null=True, blank=True)
     last_sync_error = models.TextField(_("last sync error"), null=True, blank=True)
+    # Checks in a row that failed for this job alone, and when it is due again; null: with every round.
+    failed_checks = models.PositiveIntegerField(_("failed checks in a row"), default=0, db_default=0)
+    next_check_at = models.DateTimeField(_("next check"), null=True, blank=True)
+    # Since when its provider has not known it any more. The status stays as it was last heard.
+    lost_at = models.DateTimeField(_("lost at its provider since"), null=True, blank=True)
+    logs_state = models.CharField(
+        _("log"), max_length=8, choices=LogsState.choices, default=LogsState.LIVE, db_default=LogsState.LIVE.value
+    )
+    # When the log of an ended job is to be asked for again; null: nothing is left to be asked for.
+    next_log_capture_at = models.DateTimeField(_("next look at the log"), null=True, blank=True)
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
 
     objects = JobQuerySet.as_manager()
@@ -117,6 +127,7 @@ class UnifiedJob(models.Model):
         constraints = (
             models.CheckConstraint(name="job_status_is_known", condition=Q(status__in=JobStatus.values)),
             models.CheckConstraint(name="job_type_is_known", condition=Q(job_type__in=JobType.values)),
+            models.CheckConstraint(name="job_logs_state_is_known", condition=Q(logs_state__in=LogsState.values)),
             models.CheckConstraint(
                 name="job_progress_is_a_percentage",
                 condition=Q(progress__isnull=True) | Q(progress__gte=0, progress__lte=100),
@@ -132,6 +143,9 @@ class UnifiedJob(models.Model):
             models.Index(name="job_newest", fields=("-created_at", "-id")),
             models.Index(name="job_status_newest", fields=("status", "-created_at", "-id")),
             models.Index(name="job_external_id", fields=("external_id",)),
+            models.Index(
+                name="job_log_due", fields=("next_log_capture_at",), condition=Q(next_log_capture_at__isnull=False)
+            ),
         )
 
     def __str__(self) -> str:

@@ -16,7 +16,9 @@ class JobLog(models.Model):
 
     job = models.OneToOneField(UnifiedJob, models.CASCADE, related_name="log", verbose_name=_("job"))
     compressed = models.BinaryField(_("content"), default=b"", editable=False)
+    # Of the provider's log as it was read; what is kept of it can be shorter.
     characters = models.PositiveIntegerField(_("characters"), default=0)
+    is_cut = models.BooleanField(_("cut"), default=False, db_default=False)
     is_final = models.BooleanField(_("read after the end"), default=False)
     saved_at = models.DateTimeField(_("saved"), default=timezone.now)
 

@@ -100,6 +100,11 @@ def capture_final_logs(*, on_progress: Callable[[], None] | None = None) -> int:
     return captured
 
 
+def capture_due_logs() -> int:
+    """Read the logs that are due, and return how many were read."""
+    return capture_final_logs()
+
+
 def _may_have_more(job: UnifiedJob) -> bool:
     if job.job_type != JobType.CLOUD or not job.external_id:
         return False

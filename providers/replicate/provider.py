@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from providers import names
+from providers.calls import CallGovernor
 from providers.errors import (
     ProviderError,
     ProviderRateLimited,
@@ -40,8 +41,12 @@ class ReplicateProvider:
     name: ClassVar[str] = mapping.PROVIDER
     label: ClassVar[str] = names.LABELS[name]
 
-    def __init__(self, *, token: str, base_url: str = "https://api.replicate.com") -> None:
-        self._api = ApiClient(label=self.label, base_url=base_url, token=token, pool_size=2 * CONCURRENT_CALLS)
+    def __init__(
+        self, *, token: str, base_url: str = "https://api.replicate.com", governor: CallGovernor | None = None
+    ) -> None:
+        self._api = ApiClient(
+            label=self.label, base_url=base_url, token=token, pool_size=2 * CONCURRENT_CALLS, governor=governor
+        )
         self._pool = ThreadPoolExecutor(CONCURRENT_CALLS, thread_name_prefix="replicate")
 
     def account(self) -> Account:

@@ -5,7 +5,7 @@ from pytest_django import Settings
 
 from simpletuner_cloud.celery import app
 from simpletuner_cloud.enterprise import EnterpriseConfig
-from simpletuner_cloud.schedule import beat_schedule, configured_schedule
+from simpletuner_cloud.schedule import beat_schedule, configured_schedule, housekeeping_schedule
 
 POLL, QUEUE = "jobs.tasks.poll_active_jobs", "jobs.tasks.process_queue"
 
@@ -69,10 +69,13 @@ def test_schedule_follows_the_settings(
 ) -> None:
     settings.ENTERPRISE = file
     settings.JOB_POLL_INTERVAL = environment
-    assert intervals(configured_schedule()) == expected
+    configured = intervals(configured_schedule())
+    assert {task: configured[task] for task in (POLL, QUEUE) if task in configured} == expected
+    assert intervals(housekeeping_schedule()).items() <= configured.items()
 
 
 def test_scheduled_tasks_exist() -> None:
     app.loader.import_default_modules()
     schedule = beat_schedule(poll_enabled=True, poll_seconds=30, queue_enabled=True, queue_seconds=5)
+    schedule |= housekeeping_schedule()
     assert intervals(schedule).keys() <= set(app.tasks)
