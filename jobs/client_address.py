@@ -9,9 +9,9 @@ Networks = Sequence[IPv4Network | IPv6Network]
 def client_address(peer: str, forwarded_for: Iterable[str], trusted_proxies: Networks) -> str:
     """Return the address that a request comes from.
 
-    ``forwarded_for``: the values of the ``X-Forwarded-For`` headers, in their order. They are read from the right, where
-    our own proxies write, and only as far as each writer is one of ``trusted_proxies``: whatever stands further left may
-    be the client's own invention.
+    ``forwarded_for``: the values of the ``X-Forwarded-For`` headers, in their order. They are read from the right,
+    where our own proxies write, and only as far as each writer is one of ``trusted_proxies``: whatever stands further
+    left may be the client's own invention.
     """
     hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
     address = peer
