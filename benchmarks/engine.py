@@ -17,7 +17,8 @@ import requests
 
 LATENCY_SECONDS = 0.05
 READY = re.compile(r"sandbox ready at (http://[^/]+)/v1")
-RUNNING = {"kind": "training", "created_offset": -600, "durations": {"queue": 5, "train": 900_000}}
+RUNNING: dict[str, object] = {"kind": "training", "created_offset": -600, "durations": {"queue": 5, "train": 900_000}}
+ENDED: dict[str, object] = {"kind": "training", "created_offset": -90_000, "durations": {"queue": 5, "train": 60}}
 
 
 class Sandbox:
@@ -35,10 +36,13 @@ class Sandbox:
         assert match, "the sandbox did not start"
         self.url = match[1]
 
-    def add_running(self, count: int) -> None:
+    def add_running(self, count: int, **plan: object) -> None:
+        self.add(count, RUNNING | plan)
+
+    def add(self, count: int, plan: dict[str, object]) -> None:
         with requests.Session() as session:
             for _ in range(count):
-                session.post(f"{self.url}/_sandbox/jobs", json=RUNNING, timeout=10).raise_for_status()
+                session.post(f"{self.url}/_sandbox/jobs", json=plan, timeout=10).raise_for_status()
 
     def calls(self) -> int:
         """Calls since the last look."""
@@ -128,7 +132,7 @@ def run_cases() -> None:
         with sandbox("100") as provider:
             measured(f"sync, 100 new into a store of {known:,}", provider, lambda: sync.discover_jobs("replicate"))
             measured(f"sync, 100 known in a store of {known:,}", provider, lambda: sync.discover_jobs("replicate"))
-    for active in (10, 50, 100, 500, 1000):
+    for active in (10, 50, 100, 500, 1000, 5000):
         empty_store()
         with sandbox() as provider:
             provider.add_running(active)
@@ -136,8 +140,27 @@ def run_cases() -> None:
             measured(
                 f"refresh of {active:,} active jobs",
                 provider,
-                lambda: sync.refresh_active_jobs(source=Source.SYNC_ACTIVE),
+                lambda: sync.refresh_active_jobs(source=Source.POLLER),
             )
+    empty_store()
+    with sandbox() as provider:
+        provider.add_running(500)
+        provider.add_running(500, kind="prediction")
+        bring_in(1000)
+        measured("refresh of 1,000 in both lists", provider, lambda: sync.refresh_active_jobs(source=Source.POLLER))
+        provider.add(9000, ENDED)
+        measured("the same, 10,000 being listed", provider, lambda: sync.refresh_active_jobs(source=Source.POLLER))
+    empty_store()
+    with sandbox() as provider:
+        provider.add_running(900)
+        provider.add(1000, ENDED)
+        provider.add_running(100, created_offset=-180_000)
+        bring_in(2000)
+        measured(
+            "1,000, a hundred of them behind 1,000 that ended",
+            provider,
+            lambda: sync.refresh_active_jobs(source=Source.POLLER),
+        )
 
 
 def bring_in(count: int) -> None:

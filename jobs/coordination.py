@@ -21,28 +21,46 @@ from redis.retry import Retry
 logger = structlog.get_logger(__name__)
 
 SOCKET_TIMEOUT_SECONDS = 2.0
+HASTY_TIMEOUT_SECONDS = 0.75
 # Longer than any produce() may take: a provider's answer has its own deadline well below.
 FLIGHT_SECONDS = 30.0
 ANSWER_KEPT_SECONDS = 60.0
+# A killed process is back within five seconds, and should not wait long for what it held itself.
+DEAD_HOLDER_SECONDS = 9.0
 
 Renew = Callable[[], None]
 
 _local_locks: dict[str, threading.Lock] = {}
 _local_answers: dict[str, tuple[float, Any]] = {}
 _local_guard = threading.Lock()
+_connected: "list[redis.Redis]" = []
 
 
 @cache
 def client() -> "redis.Redis":
     """This process's connection pool."""
-    return redis.Redis.from_url(
+    return _connect(SOCKET_TIMEOUT_SECONDS)
+
+
+@cache
+def hasty_client() -> "redis.Redis":
+    """For those who ask how Redis is: a Redis that hangs is told within two seconds."""
+    return _connect(HASTY_TIMEOUT_SECONDS)
+
+
+def _connect(timeout_seconds: float) -> "redis.Redis":
+    connected = redis.Redis.from_url(
         settings.REDIS_URL,
         decode_responses=True,
-        socket_timeout=SOCKET_TIMEOUT_SECONDS,
-        socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
         # For a connection that a restart of Redis left dead; nobody waits for a Redis that is away.
         retry=Retry(NoBackoff(), 1),
     )
+    # Threads that ask first at the same moment each make one, of which the cache keeps the last. The others must not be
+    # collected while a pipeline of theirs is at work: redis-py then cuts its connection under it.
+    _connected.append(connected)
+    return connected
 
 
 def key(name: str) -> str:
@@ -81,20 +99,58 @@ def single_flight(
 def lease(name: str, *, seconds: float) -> Iterator[Renew | None]:
     """Hold a name alone among all processes; yields ``None`` if another one holds it, else a function that renews.
 
-    A holder that dies frees the name after ``seconds``. Raises ``redis.RedisError`` if Redis is away.
+    A holder that dies frees the name within ``DEAD_HOLDER_SECONDS``; one that hangs, ``seconds`` after it last renewed.
+    Raises ``redis.RedisError`` if Redis is away.
     """
-    lock = client().lock(key(f"lease:{name}"), timeout=seconds, blocking=False)
+    life = min(seconds, DEAD_HOLDER_SECONDS)
+    # The thread that keeps it must be able to show that it is ours.
+    lock = client().lock(key(f"lease:{name}"), timeout=life, blocking=False, thread_local=False)
     if not lock.acquire():
         yield None
         return
-
-    def renew() -> None:
-        lock.reacquire()
-
+    keeper = _Keeper(lock, life, seconds)
     try:
-        yield renew
+        yield keeper.renew
     finally:
+        keeper.stop()
         _release(lock, name)
+
+
+class _Keeper:
+    """Keeps a lease alive while its holder lives, and for ``seconds`` after the holder last renewed it."""
+
+    def __init__(self, lock: Any, life: float, seconds: float) -> None:
+        self._lock, self._life, self._seconds = lock, life, seconds
+        self._renewed_at = time.monotonic()
+        self._stopped = threading.Event()
+        self._guard = threading.Lock()
+        if seconds > life:
+            threading.Thread(target=self._run, name="lease", daemon=True).start()
+
+    def renew(self) -> None:
+        """The holder is still at it. Raises ``redis.RedisError`` if the lease is lost."""
+        with self._guard:
+            self._lock.reacquire()
+        self._renewed_at = time.monotonic()
+
+    def stop(self) -> None:
+        """Keep it no longer; once this returns, nothing renews it."""
+        self._stopped.set()
+        with self._guard:
+            pass
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._life / 3):
+            if time.monotonic() > self._renewed_at + self._seconds - self._life:
+                return
+            with self._guard:
+                if self._stopped.is_set():
+                    return
+                try:
+                    self._lock.reacquire()
+                except redis.RedisError as error:
+                    # Lost to an outage; the holder learns of it when it renews.
+                    logger.warning("lease not kept", error=str(error))
 
 
 @contextmanager

@@ -1,9 +1,20 @@
 """What every provider can do."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
-from providers.snapshots import Account, FetchFailure, Hardware, JobRef, JobSnapshot, Listing
+from providers.snapshots import (
+    Account,
+    FetchFailure,
+    Hardware,
+    JobHint,
+    JobRef,
+    JobSnapshot,
+    Listing,
+    Page,
+    SignedDelivery,
+)
 
 
 class Provider(Protocol):
@@ -11,6 +22,7 @@ class Provider(Protocol):
 
     name: ClassVar[str]
     label: ClassVar[str]
+    lists: ClassVar[Sequence[str]]
 
     def account(self) -> Account:
         """Who we are to the provider; the cheapest check of the credentials."""
@@ -20,6 +32,12 @@ class Provider(Protocol):
 
     def list_recent(self, *, limit: int = 100) -> Listing:
         """Return the newest jobs of the account. Raises only if nothing at all could be read."""
+
+    def read_page(self, kind: str, cursor: str | None = None) -> Page:
+        """One page of one of ``lists``: the newest, or the one that an earlier page's ``cursor`` leads to.
+
+        Raises ``ProviderRejected`` or ``RemoteJobNotFound`` for a cursor that the provider does not know any more.
+        """
 
     def fetch(self, job: JobRef) -> JobSnapshot:
         """One job, with its whole log."""
@@ -32,3 +50,12 @@ class Provider(Protocol):
 
     def cancel(self, job: JobRef) -> JobSnapshot:
         """Ask for the job's end, and return what the provider then says of it."""
+
+    def webhook_secret(self) -> str:
+        """The secret that this account's webhooks are signed with."""
+
+    def verify_webhook(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> SignedDelivery:
+        """Check a delivery's signature, without any call. Raises ``InvalidWebhook``."""
+
+    def read_webhook(self, body: bytes, *, sent_at: datetime) -> JobSnapshot | JobHint:
+        """Read a verified delivery. Raises ``UnexpectedPayload``."""

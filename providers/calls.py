@@ -11,6 +11,7 @@ from providers.errors import ProviderError
 class CallReport:
     """One call as it went. ``route``: the path with ids replaced, for counting.
 
+    ``subject``: the path itself if it is about one thing of many, so that its trouble is not taken for the provider's.
     ``status``: the HTTP status, ``None`` without an answer. ``remaining``, ``reset_seconds``: the provider's own count
     of the calls that are left (``ratelimit-remaining``, ``ratelimit-reset``), where it says so.
     """
@@ -20,6 +21,7 @@ class CallReport:
     seconds: float
     status: int | None = None
     error: ProviderError | None = None
+    subject: str = ""
     remaining: int | None = None
     reset_seconds: float | None = None
 
@@ -27,8 +29,11 @@ class CallReport:
 class CallGovernor(Protocol):
     """Asked before every call and told after it; shared by all threads of a provider."""
 
-    def admit(self, method: str) -> Mapping[str, str]:
-        """Let a call go out, and give the headers to add to it. Raises ``ProviderError`` if it must not."""
+    def admit(self, method: str, route: str) -> Mapping[str, str]:
+        """Let a call go out, and give the headers to add to it. Raises ``ProviderError`` if it must not.
+
+        A refusal says ``without_call``. It may come after a short wait; so may the leave to go.
+        """
 
     def report(self, report: CallReport) -> None:
         """Take account of a call. Never raises."""
@@ -37,7 +42,7 @@ class CallGovernor(Protocol):
 class Ungoverned:
     """Lets every call go out."""
 
-    def admit(self, method: str) -> Mapping[str, str]:  # noqa: ARG002
+    def admit(self, method: str, route: str) -> Mapping[str, str]:  # noqa: ARG002
         return {}
 
     def report(self, report: CallReport) -> None:

@@ -6,13 +6,17 @@ None of them ever becomes a job's status (SPEC B2.2).
 
 
 class ProviderError(Exception):
-    """A provider could not be asked, refused, or answered something that cannot be used."""
+    """A provider could not be asked, refused, or answered something that cannot be used.
+
+    ``without_call``: it was not even asked now, because of what was learnt before; so this tells nothing new of it.
+    """
 
     retryable = False
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, without_call: bool = False) -> None:
         super().__init__(message)
         self.message = message
+        self.without_call = without_call
 
 
 class ProviderUnavailable(ProviderError):
@@ -25,13 +29,17 @@ class ProviderTimeout(ProviderUnavailable):
     """The provider did not answer within the time allowed."""
 
 
+class ProviderNotThere(ProviderUnavailable):
+    """Somebody answers at the provider's address, but not with its API."""
+
+
 class ProviderRateLimited(ProviderError):
     """The provider asks us to slow down; ``retry_after`` is in seconds, ``None`` if it named no time."""
 
     retryable = True
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: float | None = None, without_call: bool = False) -> None:
+        super().__init__(message, without_call=without_call)
         self.retry_after = retry_after
 
 
@@ -57,3 +65,11 @@ class UnknownProvider(ProviderError):
 
 class ProviderNotConfigured(ProviderError):
     """The provider exists here but has no credentials."""
+
+
+class InvalidWebhook(ProviderError):
+    """A delivery is not signed as the provider signs. ``may_be_rotated``: it is in order, but by no secret we have."""
+
+    def __init__(self, message: str, *, may_be_rotated: bool = False) -> None:
+        super().__init__(message)
+        self.may_be_rotated = may_be_rotated

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from providers.calls import CallGovernor, CallReport, Ungoverned
+from providers.connections import TimelyAdapter
 from providers.errors import (
     ProviderAuthError,
     ProviderError,
@@ -41,7 +41,7 @@ MASK = "••••"
 # "Expected available in 1 second.", "Your rate limit resets in ~30s." (Replicate, as reported by its users)
 RETRY_SECONDS = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 HAS_DIGIT = re.compile(r"\d")
-SMALL_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 RETRY_TEXT = re.compile(r"(?:available|resets?)\s+in\s+~?(\d{1,6}(?:\.\d{1,3})?)\s*(?:s\b|sec)", re.IGNORECASE)
 
 
@@ -78,12 +78,20 @@ class ApiClient:
         self._session.headers.update(
             {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "simpletuner-cloud"}
         )
-        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=pool_size)
+        adapter = TimelyAdapter(pool_connections=2, pool_maxsize=pool_size)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> ApiAnswer:
-        """Read ``path`` (below the base URL)."""
+        """Read ``path`` (below the base URL); once more if the connection was lost meanwhile.
+
+        A server may close an idle connection just when we use it, and one lost list page costs a hundred single calls.
+        """
+        try:
+            return self._send("GET", path, params=params)
+        except ProviderUnavailable as error:
+            if not _is_lost_connection(error.__cause__):
+                raise
         return self._send("GET", path, params=params)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> ApiAnswer:
@@ -101,7 +109,8 @@ class ApiClient:
     def _send(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
     ) -> ApiAnswer:
-        headers = self._governor.admit(method)
+        route = _route(path)
+        headers = self._governor.admit(method, route)
         started = time.monotonic()
         answered: list[requests.Response] = []
         error: ProviderError | None = None
@@ -115,10 +124,11 @@ class ApiClient:
             self._governor.report(
                 CallReport(
                     method=method,
-                    route=_route(path),
+                    route=route,
                     seconds=time.monotonic() - started,
                     status=response.status_code if response is not None else None,
                     error=error,
+                    subject="" if route == path else path,
                     remaining=_count(response, "ratelimit-remaining"),
                     reset_seconds=_count(response, "ratelimit-reset"),
                 )
@@ -159,6 +169,8 @@ class ApiClient:
         return ApiAnswer(self._decode(text), _provider_time(response.headers))
 
     def _read(self, response: requests.Response, deadline: float) -> str:
+        if (_count(response, "Content-Length") or 0) > MAX_BODY_BYTES:
+            raise self._too_much()
         size, chunks = 0, []
         while True:
             _wait_no_longer_than(response, deadline - time.monotonic())
@@ -168,11 +180,14 @@ class ApiClient:
                 break
             size += len(chunk)
             if size > MAX_BODY_BYTES:
-                raise UnexpectedPayload(f"{self.label} sent more than {MAX_BODY_BYTES // 1024**2} MiB.")
+                raise self._too_much()
             if time.monotonic() > deadline:
                 raise ProviderTimeout(f"{self.label} did not finish its answer in time.")
             chunks.append(chunk)
         return b"".join(chunks).decode("utf-8", errors="replace")
+
+    def _too_much(self) -> UnexpectedPayload:
+        return UnexpectedPayload(f"{self.label} sent more than {MAX_BODY_BYTES // 1024**2} MiB.")
 
     def _decode(self, text: str) -> Any:
         try:
@@ -210,7 +225,20 @@ def _route(path: str) -> str:
 
 def _count(response: requests.Response | None, header: str) -> int | None:
     value = response.headers.get(header, "").strip() if response is not None else ""
-    return int(value) if SMALL_NUMBER.fullmatch(value) else None
+    return int(value) if NUMBER.fullmatch(value) else None
+
+
+def _is_lost_connection(cause: BaseException | None) -> bool:
+    """Whether a connection that stood was lost: neither refused, nor too slow, nor untrusted."""
+    if isinstance(cause, requests.Timeout | requests.exceptions.SSLError):
+        return False
+    reason = cause.args[0] if isinstance(cause, requests.ConnectionError) and cause.args else None
+    if isinstance(getattr(reason, "reason", None), urllib3.exceptions.NewConnectionError):
+        return False
+    return isinstance(
+        cause,
+        requests.ConnectionError | requests.exceptions.ChunkedEncodingError | urllib3.exceptions.ProtocolError,
+    )
 
 
 def _wait_no_longer_than(response: requests.Response, seconds: float) -> None:

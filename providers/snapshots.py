@@ -26,7 +26,7 @@ class JobSnapshot:
 
     ``status`` is ``None`` when the provider used a word we do not know (SPEC B2.3); ``raw_status`` is its word.
     ``as_of`` is the provider's clock when it answered. ``run_seconds`` is the time that is billed.
-    ``logs`` is the whole log so far.
+    ``logs`` is the whole log so far; empty if the provider says that there is none (or none any more).
     """
 
     provider: str
@@ -58,6 +58,22 @@ class JobRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobHint:
+    """Something happened to a job, which is known by one of these ids; what it was, is to be asked."""
+
+    job_ids: tuple[str, ...]
+    event: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedDelivery:
+    """A webhook with a good signature. ``webhook_id``: the sender's, the same each time that it is sent."""
+
+    webhook_id: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchFailure:
     """One job of a batch that could not be read; the others are not held up by it."""
 
@@ -71,6 +87,15 @@ class Listing:
 
     snapshots: tuple[JobSnapshot, ...]
     errors: tuple[ProviderError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page of one list, newest first, and what could not be read of it. ``cursor`` leads on; ``None``: the last."""
+
+    snapshots: tuple[JobSnapshot, ...]
+    errors: tuple[ProviderError, ...] = ()
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,13 +14,16 @@ from django.core.exceptions import ImproperlyConfigured
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS, MINIMUM_QUEUE_SECONDS
 from jobs.webhook_url import check_webhook_url
 
+NEVER_RECONCILE = 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class EnterpriseConfig:
-    """What the file says; ``None`` where it says nothing. Intervals are in seconds."""
+    """What the file says; ``None`` where it says nothing. Intervals are in seconds; never to reconcile is 0."""
 
     job_polling_enabled: bool | None = None
     job_polling_interval: float | None = None
+    reconcile_seconds: float | None = None
     queue_processing_enabled: bool | None = None
     queue_processing_interval: float | None = None
     webhook_urls: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +54,9 @@ def parse(document: object, *, name: str = "simpletuner-enterprise.yaml") -> Ent
 
 def _read(root: "_Section") -> EnterpriseConfig:
     background = root.section("background")
-    polling = background.section("job_status_polling", known=("enabled", "interval_seconds", "job_polling_interval"))
+    polling = background.section(
+        "job_status_polling", known=("enabled", "interval_seconds", "job_polling_interval", "reconcile_seconds")
+    )
     queue = background.section("queue_processing", known=("enabled", "interval_seconds"))
     intervals = (
         polling.seconds("interval_seconds", MINIMUM_POLL_SECONDS),
@@ -63,6 +68,7 @@ def _read(root: "_Section") -> EnterpriseConfig:
     return EnterpriseConfig(
         job_polling_enabled=next((value for value in enabled if value is not None), None),
         job_polling_interval=next((value for value in intervals if value is not None), None),
+        reconcile_seconds=polling.seconds("reconcile_seconds", NEVER_RECONCILE),
         queue_processing_enabled=queue.flag("enabled"),
         queue_processing_interval=queue.seconds("interval_seconds", MINIMUM_QUEUE_SECONDS),
         webhook_urls=_webhook_urls(root.section("providers")),

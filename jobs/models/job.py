@@ -40,6 +40,10 @@ class JobQuerySet(models.QuerySet["UnifiedJob"]):
             return self.all()
         return self.filter(Q(last_synced_at__lt=time) | Q(last_synced_at__isnull=True, created_at__lt=time))
 
+    def due_for_check(self, now: datetime) -> Self:
+        """Those whose own trouble does not put them off until later."""
+        return self.filter(Q(next_check_at__isnull=True) | Q(next_check_at__lte=now))
+
     def newest_first(self) -> Self:
         return self.order_by("-created_at", "-pk")
 
@@ -159,6 +163,10 @@ class UnifiedJob(models.Model):
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
 
+    def is_put_off(self, now: datetime) -> bool:
+        """Whether its own trouble lets nobody ask for it before a later time, without being told to."""
+        return self.next_check_at is not None and now < self.next_check_at
+
     @property
     def reference(self) -> JobRef:
         """How to find this job at its provider."""
@@ -195,6 +203,10 @@ class UnifiedJob(models.Model):
         now = {"stage": progress.stage, "last_log": progress.last_log, "eta_seconds": progress.eta_seconds}
         return self._assign({**said, **now, "progress_at": at})
 
+    def note_log(self, state: LogsState, next_look_at: datetime | None) -> frozenset[str]:
+        """Take over where the job's log is, and when it is to be asked for again."""
+        return self._assign({"logs_state": state, "next_log_capture_at": next_look_at})
+
     def _lifecycle_facts(self, snapshot: JobSnapshot) -> dict[str, Any]:
         current = JobStatus(self.status)
         reported = JobStatus(snapshot.status.value) if snapshot.status else None
@@ -205,18 +217,27 @@ class UnifiedJob(models.Model):
             "started_at": _earliest(self.started_at, snapshot.started_at),
             "run_seconds": _largest(self.run_seconds, snapshot.run_seconds),
             "last_sync_error": None,
+            # Whoever is spoken of is known, and can be asked about again.
+            "failed_checks": 0,
+            "next_check_at": None,
+            "lost_at": None,
         }
-        if reported is None:
+        is_over, is_unknown_word = status in TERMINAL, reported is None
+        if is_unknown_word and not is_over:
             facts["last_sync_error"] = (
                 f"The provider reports a status that is not known here: {snapshot.raw_status!r}. "
                 f"The status was kept as {status.value}."
             )
-        if reported in (None, status):
+        if reported == status or (is_unknown_word and not is_over):
             facts["provider_status"] = snapshot.raw_status
-        if status in TERMINAL and snapshot.completed_at:
+        # Only the end itself knows of the end: what was said before it, and comes late, may speak of another one.
+        if is_over and reported == status:
             facts["completed_at"] = _earliest(self.completed_at, snapshot.completed_at)
-        if status in TERMINAL and reported == status and snapshot.error:
-            facts["error_message"] = snapshot.error
+            if snapshot.error:
+                facts["error_message"] = snapshot.error
+        if facts["started_at"]:
+            # Times of different answers differ by fractions of a second, which is more than a short run may last.
+            facts["started_at"] = _earliest(facts["started_at"], facts.get("completed_at", self.completed_at))
         return facts
 
     def _described_facts(self, snapshot: JobSnapshot, prices: PriceBook) -> dict[str, Any]:

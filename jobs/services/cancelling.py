@@ -5,10 +5,10 @@ from django.utils import timezone
 
 from jobs.lifecycle import TERMINAL, JobType, Source
 from jobs.models import UnifiedJob
+from jobs.services.failed_checks import record_failure
 from jobs.services.lookup import InvalidState, get_job
 from jobs.services.provider_calls import asking
 from jobs.services.snapshots import apply_snapshot
-from jobs.services.sync import record_failure
 from providers.errors import ProviderError
 
 logger = structlog.get_logger(__name__)

@@ -3,15 +3,16 @@
 import time
 from datetime import datetime, timedelta
 
+import redis
 import structlog
 from django.conf import settings
 from django.utils import timezone
 
 from jobs import coordination
 from jobs.lifecycle import Source
-from jobs.models import PollCycle, ProviderSettings, UnifiedJob
-from jobs.policy import RECONCILE_SECONDS, PollingPolicy, polling_policy
-from jobs.services.logs import capture_final_logs
+from jobs.models import PollCycle, UnifiedJob
+from jobs.policy import PollingPolicy, polling_policy
+from jobs.services.provider_config import provider_config
 from jobs.services.sync import Refresh, refresh_active_jobs
 from providers import registry
 
@@ -23,9 +24,8 @@ CYCLES_KEPT = 2000
 
 
 def webhook_url(provider: str) -> str:
-    """The URL a provider shall call: what was set while running, else the enterprise file's, else empty."""
-    stored = ProviderSettings.objects.filter(provider=provider).values_list("webhook_url", flat=True).first()
-    return stored or settings.ENTERPRISE.webhook_urls.get(provider, "")
+    """The URL a provider shall call; empty: none."""
+    return provider_config(provider).webhook_url
 
 
 def current_policy() -> PollingPolicy:
@@ -36,14 +36,16 @@ def current_policy() -> PollingPolicy:
         file_interval=file.job_polling_interval,
         environment_interval=settings.JOB_POLL_INTERVAL,
         webhook_configured=any(webhook_url(name) for name in registry.provider_names()),
+        file_reconcile=file.reconcile_seconds,
+        environment_reconcile=settings.RECONCILE_INTERVAL,
     )
 
 
 def run_cycle() -> Refresh | None:
     """One cycle over all active jobs; ``None`` if it is not to be run, or another process is still at one.
 
-    With webhooks instead of polling, the cycle covers the active jobs that nobody has heard of for five minutes. Logs
-    of ended jobs are captured in either case, before their provider deletes them.
+    With webhooks instead of polling, the cycle covers the active jobs that nobody has heard of for a while. A cycle
+    that loses its lease gives up and keeps what it has written. Raises ``redis.RedisError`` if Redis is away.
     """
     policy = current_policy()
     if not policy.enabled and not policy.reconciles:
@@ -53,14 +55,25 @@ def run_cycle() -> Refresh | None:
         if renew is None:
             logger.info("poll skipped: the cycle before is still running")
             return None
-        silent_since = None if policy.enabled else timezone.now() - timedelta(seconds=RECONCILE_SECONDS)
-        total = None
-        if policy.enabled or _are_silent(silent_since):
-            total = Refresh()
-            for provider in _providers_with_active_jobs():
+        silent_since = _silent_since(policy)
+        if not policy.enabled and not _are_silent(silent_since):
+            return None
+        total = Refresh()
+        for provider in _providers_with_active_jobs():
+            try:
+                renew()
                 total = total.plus(_poll_provider(provider, renew, silent_since))
-        capture_final_logs(on_progress=renew)
+            except redis.RedisError as error:
+                # Frozen for too long, or Redis lost it: somebody else may be at it already.
+                logger.warning("poll cycle given up: its lease is lost", provider=provider, error=str(error))
+                break
         return total
+
+
+def _silent_since(policy: PollingPolicy) -> datetime | None:
+    if policy.enabled or policy.reconcile_seconds is None:
+        return None
+    return timezone.now() - timedelta(seconds=policy.reconcile_seconds)
 
 
 def last_cycle() -> PollCycle | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from jobs.services.call_governor import checking
 from jobs.services.polling import webhook_url
 from jobs.services.provider_calls import ProviderState, asking, provider_state
 from providers import registry
@@ -32,9 +33,12 @@ class ProviderOverview:
 
 
 def validate(name: str) -> Validation:
-    """Ask the provider who we are. Raises ``UnknownProvider`` for a name that does not exist."""
+    """Ask the provider who we are, also while nobody else asks it because it refused the token or did not answer.
+
+    Raises ``UnknownProvider`` for a name that does not exist.
+    """
     try:
-        with asking(name) as provider:
+        with checking(), asking(name) as provider:
             return Validation(account=provider.account())
     except UnknownProvider:
         raise

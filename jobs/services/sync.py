@@ -1,11 +1,13 @@
 """Keeping the store in step: discovering jobs, and refreshing the active ones (SPEC A2, A4, A5.2)."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+import redis
 import structlog
 from django.utils import timezone
 
@@ -13,15 +15,21 @@ from jobs import coordination
 from jobs.lifecycle import Source
 from jobs.models import UnifiedJob
 from jobs.services import shared_errors
-from jobs.services.provider_calls import asking, note_failure
-from jobs.services.snapshots import BATCH_ROWS, Applied, apply_snapshot, apply_snapshots
+from jobs.services.failed_checks import apply_fit, record_failure, record_failures, record_refusal
+from jobs.services.provider_calls import ANSWERS, asking, note_failure, note_success
+from jobs.services.snapshots import BATCH_ROWS, Applied
 from providers import registry
+from providers.base import Provider
 from providers.errors import ProviderAuthError, ProviderError, ProviderRateLimited
 from providers.snapshots import FetchFailure, JobSnapshot
 
 logger = structlog.get_logger(__name__)
 
 DISCOVERY_LIMIT = 100
+# What was read is written down, and a lease renewed, at least so often; a single call takes a few seconds at most.
+STEP_SECONDS = 5.0
+# Jobs that are put off are asked for all the same when a person wants the list, but not more often.
+PUT_OFF_PAUSE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +96,21 @@ def refresh_active_jobs(
     source: Source,
     provider: str | None = None,
     silent_since: datetime | None = None,
+    include_put_off: bool = False,
     on_progress: Callable[[], None] | None = None,
 ) -> Refresh:
     """Bring every active cloud job up to date, however old it is; with ``silent_since`` those not heard of since.
 
+    Jobs that are put off because of their own trouble are left out until they are due (``services.failed_checks``),
+    unless ``include_put_off``.
     Never raises ``ProviderError``: a provider's trouble is counted, recorded on its jobs, and told in the result.
-    ``on_progress`` is called between batches of a long refresh.
+    ``on_progress`` is called every few seconds of a long refresh; what it raises ends it.
     """
     jobs = UnifiedJob.objects.active().at_providers().not_heard_of_since(silent_since)
     if provider:
         jobs = jobs.filter(provider=provider)
+    if not include_put_off:
+        jobs = jobs.due_for_check(timezone.now())
     grouped: dict[str, list[UnifiedJob]] = defaultdict(list)
     for job in jobs.only("pk", "provider", "external_id", "external_kind", "created_at").iterator(chunk_size=2000):
         grouped[job.provider].append(job)
@@ -111,7 +124,10 @@ def refresh_for_list(provider: str | None) -> Refresh:
     """``sync_active``: many pages that ask at once share one refresh."""
 
     def refresh() -> dict[str, Any]:
-        return asdict(refresh_active_jobs(source=Source.SYNC_ACTIVE, provider=provider))
+        may_ask_for_all = _may_ask_for_all(provider)
+        return asdict(
+            refresh_active_jobs(source=Source.SYNC_ACTIVE, provider=provider, include_put_off=may_ask_for_all)
+        )
 
     answer = coordination.single_flight(f"sync_active:{provider or 'all'}", refresh, wait_seconds=15.0)
     return Refresh(**(answer.value | {"errors": tuple(answer.value["errors"])}))
@@ -123,15 +139,13 @@ def refresh_job(job: UnifiedJob, *, source: Source) -> JobSnapshot:
         with asking(job.provider) as provider:
             snapshot = provider.fetch(job.reference)
     except ProviderError as error:
-        record_failure([job.pk], error.message)
+        record_refusal(job, error)
         raise
-    apply_snapshot(snapshot, source=source)
+    _applied, unfit = apply_fit([snapshot], source=source)
+    if unfit:
+        record_refusal(job, unfit[0].error)
+        raise unfit[0].error
     return snapshot
-
-
-def record_failure(pks: Sequence[int], message: str) -> None:
-    """Write down why jobs could not be refreshed. Their status stays (SPEC B2.2)."""
-    UnifiedJob.objects.filter(pk__in=pks).exclude(last_sync_error=message).update(last_sync_error=message)
 
 
 def _discover(name: str) -> Discovery:
@@ -139,15 +153,18 @@ def _discover(name: str) -> Discovery:
         listing = provider.list_recent(limit=DISCOVERY_LIMIT)
     for error in listing.errors:
         note_failure(name, error)
-    applied = apply_snapshots(listing.snapshots, source=Source.SYNC, create=True)
+    asked_at = timezone.now()
+    applied, unfit = apply_fit(listing.snapshots, source=Source.SYNC, create=True)
+    record_failures(name, unfit, anything_read=True, asked_at=asked_at, knows_us=lambda: True)
+    errors = (*listing.errors, *(failure.error for failure in unfit))
     found = sum(result.created for result in applied)
-    if listing.errors and not found:
-        raise listing.errors[0]
+    if errors and not found:
+        raise errors[0]
     result = Discovery(
         provider_label=registry.get_label(name),
         found=found,
         updated=sum(1 for result in applied if result.changed and not result.created),
-        errors=tuple(error.message for error in listing.errors),
+        errors=tuple(error.message for error in errors),
     )
     logger.info("sync done", provider=name, found=found, updated=result.updated, errors=len(result.errors))
     return result
@@ -157,27 +174,36 @@ def _refresh_provider(
     name: str, jobs: Sequence[UnifiedJob], *, source: Source, on_progress: Callable[[], None] | None
 ) -> Refresh:
     started = timezone.now()
-    references = [job.reference for job in jobs]
-    pending: list[JobSnapshot] = []
-    failures: list[FetchFailure] = []
-    total = Refresh(active=len(jobs))
+    pks = [job.pk for job in jobs]
     try:
-        with asking(name) as provider:
-            for outcome in provider.fetch_many(references):
-                if isinstance(outcome, FetchFailure):
-                    failures.append(outcome)
-                    continue
-                pending.append(outcome)
-                if len(pending) >= BATCH_ROWS:
-                    total = total.plus(_apply(pending, source))
-                    pending = []
-                    if on_progress:
-                        on_progress()
+        provider = registry.get_provider(name)
     except ProviderError as error:
-        record_failure([job.pk for job in jobs], error.message)
-        return total.plus(Refresh(failed=len(jobs), errors=(error.message,)))
-    total = total.plus(_apply(pending, source)).plus(_record_failures(jobs, failures))
-    _note_trouble(name, failures, anything_read=total.refreshed > 0)
+        record_failure(pks, error.message)
+        return Refresh(active=len(jobs), failed=len(jobs), errors=(error.message,))
+    reader = _Reader(source, on_progress)
+    try:
+        for outcome in provider.fetch_many([job.reference for job in jobs]):
+            reader.take(outcome)
+        reader.write()
+    except ProviderError as error:
+        note_failure(name, error)
+        record_failure(pks, error.message)
+        return reader.done.plus(Refresh(active=len(jobs), failed=len(jobs), errors=(error.message,)))
+    failures = reader.failures
+    trouble = record_failures(
+        name,
+        failures,
+        anything_read=reader.done.refreshed > 0,
+        asked_at=started,
+        knows_us=lambda: _knows_us(provider),
+    )
+    errors = tuple(dict.fromkeys(failure.error.message for failure in failures))
+    total = reader.done.plus(Refresh(active=len(jobs), failed=len(failures), errors=errors))
+    if trouble is not None:
+        note_failure(name, trouble)
+        total = total.plus(Refresh(errors=(trouble.message,)))
+    else:
+        _note_outcome(name, failures, anything_read=total.refreshed > 0)
     logger.info(
         "active jobs refreshed",
         provider=name,
@@ -190,32 +216,70 @@ def _refresh_provider(
     return total
 
 
-def _apply(snapshots: Sequence[JobSnapshot], source: Source) -> Refresh:
-    applied = apply_snapshots(snapshots, source=source)
-    return Refresh(refreshed=len(applied), changed=_status_changes(applied))
+class _Reader:
+    """Takes what a provider tells of jobs, and writes it down every few seconds or every 500 jobs."""
+
+    def __init__(self, source: Source, on_progress: Callable[[], None] | None) -> None:
+        self.done = Refresh()
+        self.failures: list[FetchFailure] = []
+        self._source = source
+        self._on_progress = on_progress
+        self._pending: list[JobSnapshot] = []
+        self._written_at = time.monotonic()
+
+    def take(self, outcome: JobSnapshot | FetchFailure) -> None:
+        if isinstance(outcome, FetchFailure):
+            self.failures.append(outcome)
+        else:
+            self._pending.append(outcome)
+        if len(self._pending) >= BATCH_ROWS or time.monotonic() > self._written_at + STEP_SECONDS:
+            self.write()
+            if self._on_progress:
+                self._on_progress()
+
+    def write(self) -> None:
+        applied, unfit = apply_fit(self._pending, source=self._source) if self._pending else ([], [])
+        self.done = self.done.plus(Refresh(refreshed=len(applied), changed=_status_changes(applied)))
+        self.failures += unfit
+        self._pending = []
+        self._written_at = time.monotonic()
+
+
+def _may_ask_for_all(provider: str | None) -> bool:
+    """Whether it is a minute since somebody asked for the jobs that are put off."""
+    try:
+        key = coordination.key(f"asked-for-all:{provider or 'all'}")
+        return bool(coordination.client().set(key, "1", nx=True, ex=PUT_OFF_PAUSE_SECONDS))
+    except redis.RedisError as error:
+        logger.warning("jobs that are put off stay so: Redis is away", error=str(error))
+        return False
+
+
+def _knows_us(provider: Provider) -> bool:
+    """Whether the newest page of one of its lists has a job that is known here: then it is the right account."""
+    for kind in provider.lists:
+        try:
+            page = provider.read_page(kind)
+        except ProviderError as error:
+            logger.info("list not read", provider=provider.name, list=kind, error=error.message)
+            continue
+        ids = [snapshot.external_id for snapshot in page.snapshots]
+        if UnifiedJob.objects.filter(provider=provider.name, external_id__in=ids).exists():
+            return True
+    return False
 
 
 def _status_changes(applied: Iterable[Applied]) -> int:
     return sum("status" in result.changed for result in applied)
 
 
-def _record_failures(jobs: Sequence[UnifiedJob], failures: Sequence[FetchFailure]) -> Refresh:
-    if not failures:
-        return Refresh()
-    pks = {job.external_id: job.pk for job in jobs}
-    by_message: dict[str, list[int]] = defaultdict(list)
-    for failure in failures:
-        by_message[failure.error.message].append(pks[failure.external_id])
-    for message, failed in by_message.items():
-        record_failure(failed, message)
-    return Refresh(failed=len(failures), errors=tuple(by_message))
-
-
-def _note_trouble(name: str, failures: Sequence[FetchFailure], *, anything_read: bool) -> None:
-    """Of a hundred equal refusals the provider's state needs one, and the gravest: it decides whether to ask again.
+def _note_outcome(name: str, failures: Sequence[FetchFailure], *, anything_read: bool) -> None:
+    """Of a hundred equal refusals the provider's state needs one, and the gravest: it decides how the provider is.
 
     A single job that cannot be read while others can is that job's trouble, not the provider's.
     """
+    if anything_read or any(isinstance(failure.error, ANSWERS) for failure in failures):
+        note_success(name)
     gravest = max((failure.error for failure in failures), key=_gravity, default=None)
     if gravest is not None and (_gravity(gravest) or not anything_read):
         note_failure(name, gravest)

@@ -45,8 +45,11 @@ MAX_RUN_SECONDS = 366 * 86_400.0
 EARLIEST_YEAR = 2000
 
 
-def snapshot(payload: object, *, as_of: datetime, kind: str | None = None) -> JobSnapshot:
-    """Read one prediction or training. Raises ``UnexpectedPayload`` if it names no job."""
+def snapshot(payload: object, *, as_of: datetime, kind: str | None = None, tells_log: bool = False) -> JobSnapshot:
+    """Read one prediction or training. Raises ``UnexpectedPayload`` if it names no job.
+
+    ``tells_log``: it is the answer for this one job, in which a log that is empty or absent is an empty log.
+    """
     body = _mapping(payload, "job")
     external_id = body.get("id")
     if not isinstance(external_id, str) or not ID.match(external_id):
@@ -55,7 +58,6 @@ def snapshot(payload: object, *, as_of: datetime, kind: str | None = None) -> Jo
     status = STATUS.get(raw_status) if isinstance(raw_status, str) else None
     metrics = body.get("metrics")
     model = cleaning.text(body.get("model"))
-    logs = body.get("logs")
     inputs = body.get("input")
     return JobSnapshot(
         provider=PROVIDER,
@@ -72,8 +74,7 @@ def snapshot(payload: object, *, as_of: datetime, kind: str | None = None) -> Jo
         hardware=_hardware(model),
         error=_error(body.get("error"), raw_status),
         output_url=_output_url(body.get("output")),
-        # An empty log says nothing: Replicate empties logs an hour after the end.
-        logs=cleaning.storable(logs) if isinstance(logs, str) and logs else None,
+        logs=_logs(body.get("logs"), tells_log=tells_log),
         metadata=_metadata(body, model, inputs),
     )
 
@@ -147,6 +148,13 @@ def _hardware(model: str | None) -> str | None:
         return f"gpu-{gpu}"
     # The count stands before the name for L40S and after it for H100 (Replicate's price list).
     return f"gpu-{count}x-{gpu}" if gpu == "l40s" else f"gpu-{gpu}-{count}x"
+
+
+def _logs(logs: object, *, tells_log: bool) -> str | None:
+    """Rows of lists carry no logs, and what an empty one in a webhook means is for the job's own endpoint to say."""
+    if isinstance(logs, str) and logs:
+        return cleaning.storable(logs)
+    return "" if tells_log and logs in (None, "") else None
 
 
 def _error(error: object, raw_status: object) -> str | None:

@@ -1,7 +1,7 @@
 """Replicate, by its HTTP API (https://replicate.com/docs/reference/http)."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -10,15 +10,27 @@ from providers import names
 from providers.calls import CallGovernor
 from providers.errors import (
     ProviderError,
+    ProviderNotThere,
     ProviderRateLimited,
     ProviderRejected,
     RemoteJobNotFound,
     UnexpectedPayload,
 )
 from providers.http import ApiAnswer, ApiClient
-from providers.replicate import mapping
+from providers.pool import ContextThreadPool
+from providers.replicate import mapping, webhooks
 from providers.replicate.patience import Patience
-from providers.snapshots import Account, FetchFailure, Hardware, JobRef, JobSnapshot, Listing
+from providers.snapshots import (
+    Account,
+    FetchFailure,
+    Hardware,
+    JobHint,
+    JobRef,
+    JobSnapshot,
+    Listing,
+    Page,
+    SignedDelivery,
+)
 
 TRAINING, PREDICTION = "training", "prediction"
 COLLECTIONS = {TRAINING: "/v1/trainings", PREDICTION: "/v1/predictions"}
@@ -28,9 +40,11 @@ PAGE_ROWS = 100
 CONCURRENT_CALLS = 16
 # Below this, asking one by one is cheaper than the two lists, and brings the logs.
 FEW_JOBS = 2
-# A page without a wanted job is worth the twentieth part of the single calls that the pages behind it may save.
-SINGLE_CALLS_PER_BLANK_PAGE = 20
+# A page without a wanted job is worth the eighth part of the single calls that the pages behind it may save.
+SINGLE_CALLS_PER_BLANK_PAGE = 8
 MAX_PAGES = 200
+# One refresh reads list pages for so long at most; what is behind them is asked for singly.
+LISTS_SECONDS = 20.0
 # created_at is not stable at Replicate (it moves by fractions of a second between answers).
 CREATED_AT_SLACK = timedelta(minutes=1)
 
@@ -40,6 +54,7 @@ class ReplicateProvider:
 
     name: ClassVar[str] = mapping.PROVIDER
     label: ClassVar[str] = names.LABELS[name]
+    lists: ClassVar[Sequence[str]] = tuple(COLLECTIONS)
 
     def __init__(
         self, *, token: str, base_url: str = "https://api.replicate.com", governor: CallGovernor | None = None
@@ -47,7 +62,7 @@ class ReplicateProvider:
         self._api = ApiClient(
             label=self.label, base_url=base_url, token=token, pool_size=2 * CONCURRENT_CALLS, governor=governor
         )
-        self._pool = ThreadPoolExecutor(CONCURRENT_CALLS, thread_name_prefix="replicate")
+        self._pool = ContextThreadPool(CONCURRENT_CALLS, thread_name_prefix="replicate")
 
     def account(self) -> Account:
         return mapping.account(self._api.get("/v1/account").payload)
@@ -58,10 +73,13 @@ class ReplicateProvider:
     def webhook_secret(self) -> str:
         """The key that Replicate signs this account's webhooks with."""
         payload = self._api.get("/v1/webhooks/default/secret").payload
-        key = payload.get("key") if isinstance(payload, dict) else None
-        if not isinstance(key, str) or not key:
-            raise UnexpectedPayload("Replicate sent no webhook secret.")
-        return key
+        return webhooks.check_secret(payload.get("key") if isinstance(payload, dict) else None)
+
+    def verify_webhook(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> SignedDelivery:
+        return webhooks.verify(headers, body, secrets)
+
+    def read_webhook(self, body: bytes, *, sent_at: datetime) -> JobSnapshot | JobHint:
+        return webhooks.read(body, sent_at=sent_at)
 
     def list_recent(self, *, limit: int = 100) -> Listing:
         """Return the newest ``limit`` jobs of both lists together, each once.
@@ -87,6 +105,11 @@ class ReplicateProvider:
             raise next((error for error in errors if isinstance(error, ProviderRateLimited)), errors[0])
         newest = sorted(found.values(), key=_age_key, reverse=True)[:limit]
         return Listing(snapshots=tuple(newest), errors=tuple(errors))
+
+    def read_page(self, kind: str, cursor: str | None = None) -> Page:
+        """One page of the list of predictions or of trainings: 100 rows, without their logs."""
+        snapshots, errors, following = self._read_rows(kind, cursor)
+        return Page(snapshots=tuple(snapshots), errors=tuple(errors), cursor=self._cursor(following, COLLECTIONS[kind]))
 
     def fetch(self, job: JobRef) -> JobSnapshot:
         """One job with its log. Of unknown kind, both endpoints are asked before it counts as not found."""
@@ -144,7 +167,7 @@ class ReplicateProvider:
 
     def _read(self, job: JobRef, answer: ApiAnswer) -> JobSnapshot:
         # /predictions/{id} answers for a training too: only a list tells the kind for certain.
-        snapshot = self._snapshot(answer, job.kind)
+        snapshot = mapping.snapshot(answer.payload, as_of=answer.as_of, kind=job.kind, tells_log=True)
         if snapshot.external_id != job.external_id:
             raise UnexpectedPayload(f"Replicate answered for another job than {job.external_id}.")
         return snapshot
@@ -196,13 +219,14 @@ class ReplicateProvider:
         oldest = min((job.created_at for job in jobs if job.created_at), default=None)
         found: list[JobSnapshot] = []
         blank_pages = 0
+        deadline = time.monotonic() + LISTS_SECONDS
         try:
             for rows, _ in self._pages(kind):
                 hits = [row for row in rows if row.external_id in missing]
                 found.extend(hits)
                 missing.difference_update(row.external_id for row in hits)
                 blank_pages = 0 if hits else blank_pages + 1
-                if not missing:
+                if not missing or time.monotonic() > deadline:
                     break
                 if not hits and (_is_past(rows, oldest) or blank_pages > len(missing) // SINGLE_CALLS_PER_BLANK_PAGE):
                     break
@@ -212,25 +236,35 @@ class ReplicateProvider:
         return found, None
 
     def _pages(self, kind: str) -> Iterator[tuple[list[JobSnapshot], list[ProviderError]]]:
-        """The pages of a list, newest first. One bad row spoils neither its page nor the rest."""
-        path = COLLECTIONS[kind]
+        """The pages of a list, newest first."""
         cursor: str | None = None
         seen: set[str] = set()
         for _ in range(MAX_PAGES):
-            answer = self._api.get(path, {"cursor": cursor} if cursor else None)
-            rows, following = mapping.page(answer.payload)
-            snapshots: list[JobSnapshot] = []
-            errors: list[ProviderError] = []
-            for row in rows:
-                try:
-                    snapshots.append(mapping.snapshot(row, as_of=answer.as_of, kind=kind))
-                except UnexpectedPayload as error:
-                    errors.append(error)
+            snapshots, errors, following = self._read_rows(kind, cursor)
             yield snapshots, errors
-            cursor = self._cursor(following, path)
+            cursor = self._cursor(following, COLLECTIONS[kind])
             if cursor is None or cursor in seen:
                 return
             seen.add(cursor)
+
+    def _read_rows(self, kind: str, cursor: str | None) -> tuple[list[JobSnapshot], list[ProviderError], str | None]:
+        """The rows of a page, and the link to the next. One bad row spoils neither its page nor the rest."""
+        try:
+            answer = self._api.get(COLLECTIONS[kind], {"cursor": cursor} if cursor else None)
+        except RemoteJobNotFound as error:
+            if cursor:
+                raise
+            # Every account has both lists. Taken for the jobs' own trouble, this would mark all of them as lost.
+            raise ProviderNotThere(f"{self.label}'s list of {kind}s is not at {self._api.base_url}.") from error
+        rows, following = mapping.page(answer.payload)
+        snapshots: list[JobSnapshot] = []
+        errors: list[ProviderError] = []
+        for row in rows:
+            try:
+                snapshots.append(mapping.snapshot(row, as_of=answer.as_of, kind=kind))
+            except UnexpectedPayload as error:
+                errors.append(error)
+        return snapshots, errors, following
 
     def _cursor(self, following: str | None, path: str) -> str | None:
         """The cursor in a ``next`` link. The link itself is never followed: the token stays on our own origin."""

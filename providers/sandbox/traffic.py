@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.types import Scope
 
 LAST_CALLS = 500
@@ -16,7 +17,7 @@ LAST_CALLS = 500
 
 @dataclass
 class Call:
-    """One request; `status` stays None if no answer was begun."""
+    """One request; `correlation_id` is what it named as `X-Correlation-ID`; `status` is None if no answer was begun."""
 
     method: str
     path: str
@@ -24,6 +25,7 @@ class Call:
     template: str
     at: float
     fault: str | None
+    correlation_id: str | None = None
     status: int | None = None
 
 
@@ -40,7 +42,15 @@ class Traffic:
 
     @contextmanager
     def record(self, scope: Scope, template: str, fault: str | None) -> Iterator[Call]:
-        call = Call(scope["method"], scope["path"], scope["query_string"].decode(), template, time.time(), fault)
+        call = Call(
+            scope["method"],
+            scope["path"],
+            scope["query_string"].decode(),
+            template,
+            time.time(),
+            fault,
+            Headers(scope=scope).get("x-correlation-id"),
+        )
         self._counts[f"{call.method} {template}"] += 1
         self._last.append(call)
         self._in_flight += 1

@@ -18,7 +18,7 @@ from jobs import coordination, tasks
 from jobs.background_tasks import get_task_manager, start_background_tasks, stop_background_tasks
 from jobs.lifecycle import JobStatus
 from jobs.models import PollCycle, ProviderSettings, QueueEntry, UnifiedJob
-from jobs.services import health, metrics, polling, queue, store, sync
+from jobs.services import metrics, polling, queue, store, sync
 from simpletuner_cloud.enterprise import EnterpriseConfig
 from tests.conftest import MakeJob
 from tests.sandbox_server import RunningSandbox
@@ -188,33 +188,6 @@ def test_metrics_of_an_empty_store_know_nothing(client: Client) -> None:
 
 def test_burn_rate_is_per_running_job() -> None:
     assert metrics.collect().burn_rate_usd_per_hour == 0
-
-
-def test_health_names_its_parts(client: Client, sandbox: RunningSandbox) -> None:
-    tasks.poll_active_jobs()
-    body = client.get("/api/cloud/health?include_replicate=true").json()
-    assert {part["name"]: part["status"] for part in body["components"]} == dict.fromkeys(
-        ("database", "redis", "poller", "replicate"), "healthy"
-    )
-    assert body["status"] == "healthy"
-    assert body["uptime_seconds"] > 0
-    assert client.get("/api/cloud/health/ready").json() == {"status": "ready"}
-
-
-def test_health_is_degraded_when_the_poller_is_late_or_the_provider_fails(
-    client: Client, sandbox: RunningSandbox, make_job: MakeJob
-) -> None:
-    tasks.poll_active_jobs()
-    PollCycle.objects.update(started_at=timezone.now() - timedelta(minutes=4))
-    report = health.report()
-    assert report.status is health.Health.DEGRADED
-    assert "240 s ago" in next(part.message for part in report.components if part.name == "poller")
-    sandbox.fault("status", status=401)
-    make_job(status="running")
-    tasks.poll_active_jobs()
-    parts = {part.name: part for part in health.report().components}
-    assert parts["replicate"].status is health.Health.DEGRADED
-    assert "refused the token" in parts["replicate"].message
 
 
 def test_store_of_the_sandbox_refuses_to_be_the_real_one() -> None:

@@ -20,7 +20,9 @@ def test_polling_is_on_or_off_for_a_reason(
     policy = polling_policy(
         file_enabled=file_enabled, file_interval=None, environment_interval=None, webhook_configured=webhook
     )
-    assert policy == PollingPolicy(enabled, 30.0, reason, reconciles=webhook and file_enabled is None)
+    assert policy == PollingPolicy(
+        enabled, 30.0, reason, reconcile_seconds=300.0 if webhook and file_enabled is None else None
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,10 +53,39 @@ def test_interval_comes_from_the_nearest_source_whatever_decides_on_polling(
         (PollingPolicy(True, 7.5, "a reason"), "job status polling is on, every 7.5 s: a reason"),
         (PollingPolicy(False, 30.0, "a reason"), "job status polling is off: a reason"),
         (
-            PollingPolicy(False, 30.0, "a reason", reconciles=True),
-            "job status polling is off: a reason; jobs not heard of for 300 s are asked for all the same",
+            PollingPolicy(False, 30.0, "a reason", reconcile_seconds=120.0),
+            "job status polling is off: a reason; jobs not heard of for 120 s are asked for all the same",
+        ),
+        (
+            PollingPolicy(False, 30.0, "a reason", reconcile_seconds=0.0),
+            "job status polling is off: a reason; jobs not heard of are never reconciled",
         ),
     ],
 )
 def test_start_up_line_says_whether_why_and_how_often(policy: PollingPolicy, line: str) -> None:
     assert policy.describe() == line
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "seconds"),
+    [
+        pytest.param(None, None, 300.0, id="the default"),
+        pytest.param(60.0, None, 60.0, id="the file's"),
+        pytest.param(60.0, 120.0, 120.0, id="the environment before the file"),
+        pytest.param(60.0, 0.0, 0.0, id="the environment's never before the file"),
+        pytest.param(0.0, None, 0.0, id="the file's never"),
+    ],
+)
+def test_silent_jobs_are_reconciled_after_the_nearest_sources_seconds(
+    file: float | None, environment: float | None, seconds: float
+) -> None:
+    policy = polling_policy(
+        file_enabled=None,
+        file_interval=None,
+        environment_interval=None,
+        webhook_configured=True,
+        file_reconcile=file,
+        environment_reconcile=environment,
+    )
+    assert policy.reconcile_seconds == seconds
+    assert policy.reconciles is (seconds > 0)

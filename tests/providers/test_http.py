@@ -3,6 +3,7 @@ import json
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -522,3 +523,38 @@ def test_environment_neither_adds_a_proxy_nor_swaps_the_token(
     with server(answer) as client:
         client.get("/")
     assert seen == [f"Bearer {TOKEN}"]
+
+
+def test_body_that_tells_its_size_is_refused_before_a_byte_is_read() -> None:
+    sent = 0
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        nonlocal sent
+        head(handler, Content_Length=str(60_000_000))
+        try:
+            while sent < 60_000_000:
+                handler.wfile.write(b"x" * 65_536)
+                sent += 65_536
+        except OSError:
+            handler.close_connection = True
+
+    with server(answer) as client, pytest.raises(UnexpectedPayload, match="more than 32 MiB"):
+        client.get("/")
+    assert sent < 30_000_000
+
+
+def test_compressed_bomb_is_not_unpacked_into_memory() -> None:
+    bomb = gzip.compress(b"0" * 100_000_000)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        head(handler, Content_Encoding="gzip", Content_Length=str(len(bomb)))
+        handler.wfile.write(bomb)
+
+    with server(answer) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(UnexpectedPayload, match="more than 32 MiB"):
+                client.get("/")
+            assert tracemalloc.get_traced_memory()[1] < 64_000_000
+        finally:
+            tracemalloc.stop()

@@ -228,3 +228,15 @@ def test_other_webhook_urls_are_refused_without_being_repeated(url: object) -> N
 def test_bad_webhook_url_in_the_file_names_its_setting(file: Path) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"yaml: providers\.replicate\.webhook_url must be an https URL"):
         load(file, "providers: {replicate: {webhook_url: http://your-server.com/}}")
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("0", 0.0), ("600", 600.0), ("86400", 86_400.0)])
+def test_seconds_to_reconcile_after_are_read(file: Path, value: str, seconds: float) -> None:
+    content = f"background: {{job_status_polling: {{reconcile_seconds: {value}}}}}"
+    assert load(file, content) == EnterpriseConfig(reconcile_seconds=seconds)
+
+
+@pytest.mark.parametrize("value", ["-1", "86401", "never", "true", ".nan"])
+def test_bad_seconds_to_reconcile_after_stop_the_start_and_name_themselves(file: Path, value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"job_status_polling\.reconcile_seconds must be a number"):
+        load(file, f"background: {{job_status_polling: {{reconcile_seconds: {value}}}}}")
