@@ -12,14 +12,16 @@ from django.utils.translation import ngettext
 from jobs.lifecycle import Source
 from jobs.models import (
     HardwarePrice,
+    HistoryWalk,
     ModelHardware,
     PollCycle,
     ProviderSettings,
     QueueEntry,
     StatusChange,
     UnifiedJob,
+    WebhookDelivery,
 )
-from jobs.services import cancelling, sync
+from jobs.services import cancelling, sync, webhooks
 from jobs.services.lookup import InvalidState
 from providers.errors import ProviderError
 
@@ -148,6 +150,67 @@ class PollCycleAdmin(ReadOnlyMixin, admin.ModelAdmin[PollCycle]):
     show_full_result_count = False
 
 
+@admin.register(WebhookDelivery)
+class WebhookDeliveryAdmin(ReadOnlyMixin, admin.ModelAdmin[WebhookDelivery]):
+    """The inbox: every signed delivery, and what was made of it."""
+
+    list_display = (
+        "received_at",
+        "provider",
+        "verdict",
+        "job",
+        "external_id",
+        "event",
+        "repeats",
+        "body_bytes",
+        "short_hash",
+        "webhook_id",
+        "error",
+    )
+    list_filter = ("verdict", "provider")
+    search_fields = ("=webhook_id", "=external_id", "=job__job_id", "body_sha256__startswith")
+    search_help_text = _("The exact id of a delivery or a job, or the beginning of a body's hash")
+    list_select_related = ("job",)
+    date_hierarchy = "received_at"
+    show_full_result_count = False
+    actions = ("apply_again",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
+        # A page of bodies can be gigabytes.
+        return super().get_queryset(request).defer("content")
+
+    @admin.display(description=_("SHA-256"))
+    def short_hash(self, delivery: WebhookDelivery) -> str:
+        return delivery.body_sha256[:12]
+
+    @admin.action(description=_("Apply again"))
+    def apply_again(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
+        """Have the worker try the selected deliveries again whose body is still kept."""
+        count = webhooks.apply_again(queryset.values_list("pk", flat=True))
+        self.message_user(request, _tried_again(count), messages.SUCCESS if count else messages.WARNING)
+
+
+@admin.register(HistoryWalk)
+class HistoryWalkAdmin(ReadOnlyMixin, admin.ModelAdmin[HistoryWalk]):
+    """Walks through what a provider still lists, to rebuild a store."""
+
+    list_display = (
+        "started_at",
+        "provider",
+        "state",
+        "pages",
+        "seen",
+        "found",
+        "updated",
+        "unreadable",
+        "updated_at",
+        "finished_at",
+        "error",
+    )
+    list_filter = ("provider", "state")
+    date_hierarchy = "started_at"
+
+
 @admin.register(HardwarePrice)
 class HardwarePriceAdmin(admin.ModelAdmin[HardwarePrice]):
     """The price table: a new price is a new row with its own day."""
@@ -170,6 +233,16 @@ class ProviderSettingsAdmin(admin.ModelAdmin[ProviderSettings]):
     """What is set for a provider while we run."""
 
     list_display = ("provider", "webhook_url")
+
+
+def _tried_again(count: int) -> str:
+    if not count:
+        return str(_("None of these deliveries can be applied again: their bodies are no longer kept."))
+    return ngettext(
+        "%(count)d delivery is applied again within a few seconds.",
+        "%(count)d deliveries are applied again within a few seconds.",
+        count,
+    ) % {"count": count}
 
 
 def _synced(count: int) -> str:

@@ -15,12 +15,17 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "simpletuner_cloud.settings")
 django: Any = get_wsgi_application()
 
-from jobs.stream import EventStream  # noqa: E402  (models can be imported only after Django is set up)
+# Models can be imported only after Django is set up.
+from jobs.api.webhooks import PATH as WEBHOOKS_PATH  # noqa: E402
+from jobs.stream import EventStream  # noqa: E402
+from simpletuner_cloud.webhook_bodies import WebhookBodies  # noqa: E402
 
 EVENTS_PATH = "/api/events"
 # Few threads: they share one core under the interpreter's lock, and more of them made every request slower (STACK).
 PAGE_THREADS = 4
 PROVIDER_THREADS = 16
+# Their own, so that a flood of webhooks and the pages do not wait for each other.
+WEBHOOK_THREADS = 4
 PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate")
 ADMIN_ACTIONS_PATH = "/admin/jobs/unifiedjob"
 
@@ -32,6 +37,7 @@ class WebApplication:
         self._events = EventStream()
         self._pages = WSGIMiddleware(django, workers=PAGE_THREADS)
         self._provider_calls = WSGIMiddleware(django, workers=PROVIDER_THREADS)
+        self._webhooks = WebhookBodies(WSGIMiddleware(django, workers=WEBHOOK_THREADS))
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
@@ -46,6 +52,8 @@ class WebApplication:
     async def _answer(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["path"].rstrip("/") == EVENTS_PATH:
             await self._events(scope, receive, send)
+        elif scope["path"].startswith(WEBHOOKS_PATH):
+            await self._webhooks(scope, receive, send)
         elif may_wait_for_provider(scope["path"], scope["query_string"]):
             await self._provider_calls(scope, receive, send)  # type: ignore[arg-type]
         else:

@@ -2,11 +2,14 @@
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
 from jobs.lifecycle import Source
-from jobs.models import PollCycle, QueueEntry, StatusChange, UnifiedJob
+from jobs.models import HistoryWalk, PollCycle, QueueEntry, StatusChange, UnifiedJob, WebhookDelivery
 from jobs.services import sync
 from tests.conftest import MakeJob
 from tests.sandbox_server import RunningSandbox
@@ -14,6 +17,13 @@ from tests.sandbox_server import RunningSandbox
 pytestmark = pytest.mark.django_db
 
 JOBS = "/admin/jobs/unifiedjob/"
+INBOX = "/admin/jobs/webhookdelivery/"
+
+
+def make_delivery(**fields: object) -> WebhookDelivery:
+    return WebhookDelivery.objects.create(
+        **{"provider": "replicate", "webhook_id": "msg_1", "sent_at": timezone.now(), **fields}
+    )
 
 
 def act(client: Client, action: str, *jobs: UnifiedJob) -> str:
@@ -93,16 +103,62 @@ def test_active_job_cannot_be_deleted(client: Client, make_job: MakeJob) -> None
 
 
 @pytest.mark.parametrize(
-    "model", ["queueentry", "statuschange", "pollcycle", "hardwareprice", "modelhardware", "providersettings"]
+    "model",
+    [
+        "queueentry",
+        "statuschange",
+        "pollcycle",
+        "hardwareprice",
+        "modelhardware",
+        "providersettings",
+        "webhookdelivery",
+        "historywalk",
+    ],
 )
 def test_every_list_opens(client: Client, make_job: MakeJob, model: str) -> None:
     job = make_job()
     QueueEntry.objects.create(job=job)
     StatusChange.objects.create(job=job, status="running", source=Source.SYNC)
     PollCycle.objects.create(provider="replicate")
+    HistoryWalk.objects.create(provider="replicate")
+    make_delivery(job=job)
     assert client.get(f"/admin/jobs/{model}/").status_code == 200
 
 
-@pytest.mark.parametrize("model", ["queueentry", "statuschange", "pollcycle"])
+@pytest.mark.parametrize("model", ["queueentry", "statuschange", "pollcycle", "webhookdelivery", "historywalk"])
 def test_records_are_not_made_by_hand(client: Client, model: str) -> None:
     assert client.get(f"/admin/jobs/{model}/add/").status_code == 403
+
+
+def test_inbox_is_searched_and_filtered(client: Client, make_job: MakeJob) -> None:
+    make_delivery(webhook_id="msg_wanted", job=make_job(job_id="our-id"), external_id="their-id", body_sha256="abc123")
+    make_delivery(webhook_id="msg_other", verdict="unknown")
+    for query in ("q=msg_wanted", "q=our-id", "q=their-id", "q=abc1", "verdict__exact=received"):
+        page = client.get(f"{INBOX}?{query}").content
+        assert b"msg_wanted" in page
+        assert b"msg_other" not in page
+
+
+def test_delivery_is_shown_but_not_edited_and_no_body_is_loaded_for_it(client: Client) -> None:
+    delivery = make_delivery(content=b"x" * 100, error="why")
+    page = client.get(f"{INBOX}{delivery.pk}/change/").content.decode()
+    assert "why" in page
+    assert 'name="verdict"' not in page
+    assert client.post(f"{INBOX}{delivery.pk}/delete/", {"post": "yes"}).status_code == 403
+    with CaptureQueriesContext(connection) as queries:
+        client.get(INBOX)
+    assert not any('"content"' in query["sql"] for query in queries)
+
+
+def test_deliveries_are_applied_again_on_request_if_their_body_is_kept(client: Client) -> None:
+    unknown = make_delivery(verdict="unknown", content=b"x", attempts=3, error="not there")
+    applied = make_delivery(webhook_id="msg_2", verdict="applied")
+    data = {"action": "apply_again", "_selected_action": [unknown.pk, applied.pk]}
+    page = client.post(INBOX, data, follow=True).content.decode()
+    assert "1 delivery is applied again" in page
+    unknown.refresh_from_db()
+    applied.refresh_from_db()
+    assert (unknown.verdict, unknown.attempts, unknown.error, applied.verdict) == ("received", 0, "", "applied")
+    assert unknown.next_try_at is not None
+    page = client.post(INBOX, data | {"_selected_action": [applied.pk]}, follow=True).content.decode()
+    assert "no longer kept" in page
