@@ -38,7 +38,7 @@ def inline_progress(job_id: str) -> InlineProgress:
     job = get_job(job_id)
     if job.status != JobStatus.RUNNING:
         return _of_idle(job)
-    if job.job_type == JobType.CLOUD and job.external_id:
+    if job.job_type == JobType.CLOUD and job.external_id and not job.is_put_off(timezone.now()):
         answer = coordination.single_flight(f"progress:{job.pk}", lambda: _ask(job), fresh_seconds=FRESH_SECONDS)
         if answer.value["heard"]:
             values = {key: answer.value[key] for key in ("stage", "last_log", "progress")}
@@ -53,7 +53,9 @@ def _ask(job: UnifiedJob) -> dict[str, Any]:
     try:
         refresh_job(job, source=Source.PROGRESS)
     except ProviderError as error:
-        logger.info("progress served from what is known", job_id=job.job_id, error=error.message)
+        # While the provider is left alone pages go on asking: that was told once, when it began.
+        log = logger.debug if error.without_call else logger.info
+        log("progress served from what is known", job_id=job.job_id, error=error.message)
         return {"heard": False}
     job.refresh_from_db()
     return {

@@ -1,29 +1,47 @@
 """Reading a job's log: from its provider while there is one, from our own copy when there is none any more."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import structlog
 from django.db.models import Q
 from django.utils import timezone
 
 from jobs import coordination
-from jobs.lifecycle import TERMINAL, JobType, Source
+from jobs.lifecycle import TERMINAL, JobType, LogsState, Source
 from jobs.models import JobLog, UnifiedJob
-from jobs.services import shared_errors
+from jobs.services import log_standing, shared_errors
+from jobs.services.failed_checks import apply_fit, record_refusal
 from jobs.services.lookup import get_job
+from jobs.services.provider_calls import asking
 from jobs.services.sync import refresh_job
-from providers.errors import ProviderAuthError, ProviderError, ProviderRateLimited, ProviderUnavailable
+from providers.errors import (
+    ProviderAuthError,
+    ProviderError,
+    ProviderNotConfigured,
+    ProviderRateLimited,
+    ProviderUnavailable,
+    UnknownProvider,
+)
+from providers.pool import ContextThreadPool
+from providers.snapshots import JobSnapshot
 
 logger = structlog.get_logger(__name__)
 
 # Followers ask every 2 s (SPEC CLI.md): within that they share one call.
 FRESH_SECONDS = 2.0
-# Replicate keeps the logs of a finished job for one hour (its documentation, "data retention").
-PROVIDER_KEEPS = timedelta(hours=1)
-CAPTURES_PER_CYCLE = 50
+# A tick is 30 s: 6,000 logs an hour, which is as long as Replicate keeps them, for a thirtieth of its call limit.
+CAPTURES_PER_TICK = 50
+LATE_CAPTURES_PER_TICK = 10
+CONCURRENT_CAPTURES = 4
+# Renewed after every few calls, each of which has a deadline of its own well below.
+LEASE_SECONDS = 60.0
+# The provider's, not the job's.
+TROUBLE = (ProviderUnavailable, ProviderRateLimited, ProviderAuthError, ProviderNotConfigured, UnknownProvider)
 
 
 class LogSource(StrEnum):
@@ -35,12 +53,20 @@ class LogSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogText:
-    """A job's whole log, and why it may be behind: ``problem`` is the provider's trouble in words."""
+    """What there is of a job's log, and why it may be behind: ``problem`` is the provider's trouble in words.
+
+    ``is_final``: its provider is not asked again. ``is_cut``: a line in the text says where something is missing.
+    ``characters``: of all that was read. ``saved_at``: when our copy last grew.
+    """
 
     job_id: str
     text: str
     source: LogSource
+    state: LogsState
     is_final: bool
+    is_cut: bool
+    characters: int
+    saved_at: datetime | None
     problem: str | None = None
 
 
@@ -54,66 +80,131 @@ def read_log(job_id: str) -> LogText:
     if _may_have_more(job):
         answer = coordination.single_flight(
             f"log:{job.pk}",
-            lambda: shared_errors.outcome_of(lambda: _hear(job, Source.PROGRESS)),
+            lambda: shared_errors.outcome_of(lambda: _tells_log(job)),
             fresh_seconds=FRESH_SECONDS,
         )
         try:
-            shared_errors.result_of(answer.value)
-            source = LogSource.PROVIDER
+            if shared_errors.result_of(answer.value):
+                source = LogSource.PROVIDER
         except ProviderError as error:
             problem = error.message
             if not JobLog.objects.filter(job=job).exists():
                 raise
+        job.refresh_from_db(fields=["logs_state", "next_log_capture_at"])
     log = JobLog.objects.filter(job=job).first()
     return LogText(
         job_id=job.job_id,
         text=log.text if log else "",
         source=source,
-        is_final=bool(log and log.is_final),
+        state=LogsState(job.logs_state),
+        is_final=bool(log and log.is_final) or not _is_open(job),
+        is_cut=bool(log and log.is_cut),
+        characters=log.characters if log else 0,
+        saved_at=log.saved_at if log and log.characters else None,
         problem=problem,
     )
 
 
-def capture_final_logs(*, on_progress: Callable[[], None] | None = None) -> int:
-    """Fetch the last word of jobs that ended a short while ago, before their provider deletes it; returns how many."""
-    recently = timezone.now() - PROVIDER_KEEPS
-    unread = (
-        UnifiedJob.objects.at_providers()
-        .filter(status__in=TERMINAL, completed_at__gte=recently)
-        .filter(Q(log__isnull=True) | Q(log__is_final=False))
-        .order_by("completed_at")[:CAPTURES_PER_CYCLE]
-    )
+def capture_due_logs() -> int:
+    """Read the logs that are due, before their provider deletes them; returns how many were read.
+
+    One process at a time does so, whatever decides about polling. Raises ``redis.RedisError`` if Redis is away.
+    """
+    with coordination.lease("log-capture", seconds=LEASE_SECONDS) as renew:
+        if renew is None:
+            logger.debug("logs are being captured by another process")
+            return 0
+        _settle_lost_jobs()
+        grouped: dict[str, list[UnifiedJob]] = defaultdict(list)
+        for job in _due(timezone.now()):
+            grouped[job.provider].append(job)
+        return sum(_capture(jobs, renew) for jobs in grouped.values())
+
+
+def _due(now: datetime) -> list[UnifiedJob]:
+    """Those whose log is deleted next come first; of jobs that ended long ago a few at a time."""
+    due = UnifiedJob.objects.at_providers().filter(next_log_capture_at__lte=now).order_by("completed_at", "pk")
+    recently = Q(completed_at__gte=now - log_standing.PROVIDER_KEEPS - log_standing.CLOCK_SKEW)
+    urgent = list(due.filter(recently)[:CAPTURES_PER_TICK])
+    late = due.filter(~recently | Q(completed_at__isnull=True)).order_by("next_log_capture_at", "pk")
+    return urgent + list(late[: min(LATE_CAPTURES_PER_TICK, CAPTURES_PER_TICK - len(urgent))])
+
+
+def _capture(jobs: Sequence[UnifiedJob], renew: coordination.Renew) -> int:
+    """Ask one provider for logs, a few at a time; one that is in trouble is left alone until the next tick."""
     captured = 0
-    for job in unread:
-        try:
-            _hear(job, Source.POLLER)
-        except (ProviderUnavailable, ProviderRateLimited, ProviderAuthError) as error:
-            # The provider, not the job: the others would only wait for the same answer. The next cycle tries again.
-            logger.warning("final logs not read yet", job_id=job.job_id, error=error.message)
-            break
-        except ProviderError as error:
-            logger.warning("final log not read yet", job_id=job.job_id, error=error.message)
-            continue
-        captured += 1
-        if on_progress:
-            on_progress()
+    with ContextThreadPool(CONCURRENT_CAPTURES, thread_name_prefix="logs") as pool:
+        for first in range(0, len(jobs), CONCURRENT_CAPTURES):
+            some = jobs[first : first + CONCURRENT_CAPTURES]
+            # The first alone: if its provider is down, the others would only wait for the same answer.
+            answers = list(pool.map(_ask, some)) if first else [_ask(some[0])]
+            if not first and not isinstance(answers[0], TROUBLE):
+                answers += pool.map(_ask, some[1:])
+            for job, answer in zip(some, answers, strict=False):
+                captured += _take(job, answer)
+            renew()
+            if any(isinstance(answer, TROUBLE) for answer in answers):
+                break
     return captured
 
 
-def capture_due_logs() -> int:
-    """Read the logs that are due, and return how many were read."""
-    return capture_final_logs()
+def _ask(job: UnifiedJob) -> JobSnapshot | ProviderError:
+    try:
+        with asking(job.provider) as provider:
+            return provider.fetch(job.reference)
+    except ProviderError as error:
+        return error
+
+
+def _take(job: UnifiedJob, answer: JobSnapshot | ProviderError) -> int:
+    if not isinstance(answer, ProviderError):
+        _applied, unfit = apply_fit([answer], source=Source.POLLER)
+        if not unfit:
+            # Nothing to do if the answer settled it; but whatever was answered, it is not asked for again at once.
+            _put_off(job, is_providers_trouble=False)
+            return 1
+        answer = unfit[0].error
+    # That the provider is left alone was told once, when it began.
+    log = logger.debug if answer.without_call else logger.warning
+    log("final log not read yet", job_id=job.job_id, error=answer.message)
+    record_refusal(job, answer)
+    _put_off(job, is_providers_trouble=isinstance(answer, TROUBLE))
+    return 0
+
+
+def _put_off(job: UnifiedJob, *, is_providers_trouble: bool) -> None:
+    """Set the next try after one that told nothing; the state by the clock, if by every clock the log is gone."""
+    now = timezone.now()
+    ended_at = job.completed_at or _noticed_end(job) or now
+    look_at = log_standing.next_look(ended_at, now)
+    if look_at is None and is_providers_trouble:
+        look_at = now + log_standing.LATE_PAUSE
+    facts: dict[str, Any] = {"next_log_capture_at": look_at}
+    if look_at is None or log_standing.is_surely_deleted(ended_at, now):
+        has_copy = JobLog.objects.filter(job=job, characters__gt=0).exists()
+        facts["logs_state"] = log_standing.without_the_rest(job, has_copy=has_copy)
+    UnifiedJob.objects.filter(pk=job.pk, next_log_capture_at=job.next_log_capture_at).update(**facts)
+
+
+def _noticed_end(job: UnifiedJob) -> datetime | None:
+    return job.history.filter(status__in=TERMINAL).values_list("recorded_at", flat=True).first()
+
+
+def _settle_lost_jobs() -> None:
+    lost = UnifiedJob.objects.active().filter(lost_at__isnull=False, logs_state=LogsState.LIVE)
+    log_standing.settle_lost(list(lost))
 
 
 def _may_have_more(job: UnifiedJob) -> bool:
     if job.job_type != JobType.CLOUD or not job.external_id:
         return False
-    return not JobLog.objects.filter(job=job, is_final=True).exists()
+    return _is_open(job) and not JobLog.objects.filter(job=job, is_final=True).exists()
 
 
-def _hear(job: UnifiedJob, source: Source) -> None:
-    snapshot = refresh_job(job, source=source)
-    job.refresh_from_db(fields=["status"])
-    if job.status in TERMINAL and not snapshot.logs:
-        # It ended without a word, or the word is gone: asking again would tell no more.
-        JobLog.objects.update_or_create(job=job, defaults={"is_final": True})
+def _is_open(job: UnifiedJob) -> bool:
+    return job.logs_state == LogsState.LIVE or job.next_log_capture_at is not None
+
+
+def _tells_log(job: UnifiedJob) -> bool:
+    """Ask for the job's log; whether the provider had any."""
+    return bool(refresh_job(job, source=Source.PROGRESS).logs)

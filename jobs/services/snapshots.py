@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from jobs import events
 from jobs.lifecycle import TERMINAL, JobType, Source
-from jobs.models import HardwarePrice, JobLog, StatusChange, UnifiedJob
+from jobs.models import HardwarePrice, StatusChange, UnifiedJob
 from jobs.pricing import PriceBook
 from jobs.progress import parse_log
-from jobs.services import queue
+from jobs.services import log_keeping, queue
 from providers.snapshots import JobSnapshot
 
 logger = structlog.get_logger(__name__)
@@ -64,12 +64,18 @@ def _apply_batch(snapshots: Sequence[JobSnapshot], *, source: Source, create: bo
     new = _new_rows(snapshots, rows, now) if create else {}
     previous = {key: job.status for key, job in rows.items()}
     changed: dict[tuple[str, str], frozenset[str]] = {}
+    reports: list[log_keeping.LogReport] = []
     for snapshot in snapshots:
         key = (snapshot.provider, snapshot.external_id)
         job = rows.get(key) or new.get(key)
         if job is not None:
+            was_terminal = job.is_terminal
             changed[key] = changed.get(key, frozenset()) | _merge(job, snapshot, prices)
             job.last_synced_at = now
+            reports.append(log_keeping.LogReport(job, snapshot, has_just_ended=job.is_terminal and not was_terminal))
+    grown, standings = log_keeping.take_over(reports, now)
+    for key, names in standings.items():
+        changed[key] |= names
     UnifiedJob.objects.bulk_create(new.values())
     touched = [rows[key] for key in changed if key in rows]
     fields = frozenset().union(*(changed[key] for key in changed if key in rows))
@@ -85,8 +91,8 @@ def _apply_batch(snapshots: Sequence[JobSnapshot], *, source: Source, create: bo
         now=now,
     )
     queue.close_entries([job for job in moved if job.status in TERMINAL], now)
+    log_keeping.save(grown)
     jobs = rows | new
-    _save_logs([(jobs[_snapshot_key(snapshot)], snapshot) for snapshot in snapshots if _snapshot_key(snapshot) in jobs])
     return [Applied(jobs[key], key in new, names) for key, names in changed.items()]
 
 
@@ -186,24 +192,3 @@ def _order_history() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [HISTORY_LOCK])
-
-
-def _save_logs(reports: Sequence[tuple[UnifiedJob, JobSnapshot]]) -> None:
-    """Keep the longest log of each job; one that did not grow costs no write."""
-    reports = [(job, snapshot) for job, snapshot in reports if snapshot.logs]
-    if not reports:
-        return
-    stored = {log.job_id: log for log in JobLog.objects.filter(job__in=[job for job, _ in reports]).defer("compressed")}
-    grown: dict[int, JobLog] = {}
-    for job, snapshot in reports:
-        log = stored.setdefault(job.pk, JobLog(job=job))
-        before = (log.characters, log.is_final)
-        log.replace(snapshot.logs or "", is_final=job.status in TERMINAL)
-        if (log.characters, log.is_final) != before:
-            grown[job.pk] = log
-    JobLog.objects.bulk_create(
-        grown.values(),
-        update_conflicts=True,
-        unique_fields=["job"],
-        update_fields=["compressed", "characters", "is_final", "saved_at"],
-    )
