@@ -17,8 +17,8 @@ class WalkState(TextChoices):
 class HistoryWalk(models.Model):
     """One walk over every page of a provider's lists, oldest page last, that goes on where it was interrupted.
 
-    ``cursors``: the next page of each list by the list's name; a list that is read to its end has ``null``, one that
-    was not begun has no key yet.
+    ``cursors``: how far each list is read, by the list's name (``services.history_walk.Position``); a list that was not
+    begun has no key yet. ``error``: what a running walk waits for.
     """
 
     provider = models.CharField(_("provider"), max_length=32)

@@ -1,10 +1,14 @@
 // <live-fragment src>: a piece of the page that the server renders, patched in place whenever it is out of date.
+// `topic` names an event of the bus that makes it out of date too.
 import { getHTML } from "../api.js";
 import { emit, on } from "../bus.js";
 import { morphChildren } from "../morph.js";
 
-// A burst of events costs one refresh in this time.
+// A burst of events costs one refresh in this time; more of it while the server is slow, so that many open pages do not
+// keep it busy with nothing else: an answer that took long is asked for again only after several times as long.
 const LEAST_GAP_MS = 500;
+const MOST_GAP_MS = 5000;
+const GAP_PER_ANSWER = 5;
 const FLASH_MS = 1600;
 const MOST_FLASHES = 12;
 
@@ -15,11 +19,16 @@ customElements.define(
     #shown = 0;
     #timer = 0;
     #lastStart = -Infinity;
+    #gap = LEAST_GAP_MS;
     #life = new AbortController();
 
     connectedCallback() {
       this.#life = new AbortController();
       on("outdated", ({ pace }) => this.#onOutdated(pace), this.#life.signal);
+      const topic = this.getAttribute("topic");
+      if (topic) {
+        on(topic, () => !document.hidden && this.#onOutdated("slow"), this.#life.signal);
+      }
     }
 
     disconnectedCallback() {
@@ -32,13 +41,14 @@ customElements.define(
       if (this.#timer || (this.getAttribute("pace") === "slow" && pace !== "slow")) {
         return;
       }
-      const wait = Math.max(this.#lastStart + LEAST_GAP_MS - performance.now(), 0);
+      const wait = Math.max(this.#lastStart + this.#gap - performance.now(), 0);
       this.#timer = setTimeout(() => this.#refresh(), wait);
     }
 
     async #refresh() {
       this.#timer = 0;
-      this.#lastStart = performance.now();
+      const start = performance.now();
+      this.#lastStart = start;
       const sequence = ++this.#sequence;
       let html;
       try {
@@ -46,6 +56,8 @@ customElements.define(
       } catch {
         // What is shown stays; the connection chip tells of a server that is away.
         return;
+      } finally {
+        this.#gap = Math.min(Math.max((performance.now() - start) * GAP_PER_ANSWER, LEAST_GAP_MS), MOST_GAP_MS);
       }
       // A reply that was overtaken by a later one tells old news.
       if (sequence < this.#shown || !this.isConnected) {
