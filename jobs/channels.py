@@ -1,8 +1,16 @@
 """Who may read which stream."""
 
+from django.conf import settings
 from django_eventstream.channelmanager import ChannelManagerBase
 
-JOBS = "jobs"
+
+def jobs_channel() -> str:
+    """The name under which this store publishes.
+
+    django-eventstream publishes for everybody on one channel of Redis: what a sandbox and a real store say there is
+    told apart by this name alone.
+    """
+    return f"{settings.REDIS_KEY_PREFIX}jobs"
 
 
 class JobChannelManager(ChannelManagerBase):

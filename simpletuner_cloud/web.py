@@ -1,16 +1,65 @@
 """The web process: ``python -m simpletuner_cloud.web`` listens on SIMPLETUNER_HOST and SIMPLETUNER_PORT."""
 
+import asyncio
 import os
 import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from django.conf import settings
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from jobs.connections import ABORT
 from simpletuner_cloud.refusals import plain_refusals
 
 if TYPE_CHECKING:
     from simpletuner_cloud.asgi import WebApplication
+
+CONNECTION_OPTIONS = {
+    getattr(socket, name): value
+    for name, value in (
+        # Milliseconds after which a peer is given up that does not acknowledge what was written to it. A stream writes
+        # every 15 seconds, so that the place of a peer that vanished without a word is free again within a minute.
+        ("TCP_USER_TIMEOUT", 40_000),
+        # Bytes that the system takes for a peer that does not read: by default it would be megabytes for each.
+        ("TCP_NOTSENT_LOWAT", 128 * 1024),
+    )
+    # The first is Linux's; elsewhere a vanished peer is noticed when the system itself gives up.
+    if hasattr(socket, name)
+}
+
+
+class WebProtocol(HttpToolsProtocol):
+    """HTTP whose connections end when nobody is there any more, and that the application may end at once."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection."""
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection.family in (socket.AF_INET, socket.AF_INET6):
+            for option, value in CONNECTION_OPTIONS.items():
+                connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header.
+
+        WSGI cannot tell ``X_Forwarded_For`` from ``X-Forwarded-For``: a client could write what only a proxy may.
+        """
+        if b"_" not in name:
+            super().on_header(name, value)
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self.scope["extensions"] = {ABORT: {"abort": self._abort}}
+
+    def _abort(self) -> None:
+        # Else the system would keep what the peer does not take, and go on trying.
+        no_lingering = struct.pack("ii", 1, 0)
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_lingering)
+        self.transport.abort()
+
 
 SERVER_OPTIONS: dict[str, Any] = {
     "log_config": None,
@@ -18,9 +67,9 @@ SERVER_OPTIONS: dict[str, Any] = {
     # The client's address decides about limits, so uvicorn must not take it from a header on its own.
     "proxy_headers": False,
     "server_header": False,
-    "timeout_graceful_shutdown": 3,
+    "timeout_graceful_shutdown": 5,
     "lifespan": "on",
-    "http": "httptools",
+    "http": WebProtocol,
     "loop": "auto",
 }
 

@@ -4,11 +4,14 @@ import atexit
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
+import uuid
 from functools import cache
 
+import psycopg
 import redis
 
 from simpletuner_cloud.embedded_redis import find_server, free_port
@@ -48,6 +51,15 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def freeze(self) -> None:
+        """Answer nobody, and close no connection: as a host that hangs."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -82,6 +94,15 @@ def postgresql_url() -> str:
     server = postgres_server.get_server(folder, cleanup_mode="delete")
     atexit.register(server.cleanup)
     return str(server.get_uri())
+
+
+def new_postgresql_database(prefix: str) -> str:
+    """A fresh, empty database on the test server; returns its URL."""
+    url = postgresql_url()
+    name = f"{prefix}_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return url.replace("/postgres?", f"/{name}?")
 
 
 @cache

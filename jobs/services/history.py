@@ -27,7 +27,7 @@ def latest_id() -> int:
     return StatusChange.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
-def events_after(event_id: int, *, limit: int = REPLAY_EVENTS) -> Sequence[Event]:
+def events_after(event_id: int, limit: int = REPLAY_EVENTS) -> Sequence[Event]:
     """The next events after ``event_id``, oldest first."""
     changes = StatusChange.objects.filter(pk__gt=event_id).select_related("job").order_by("pk")[:limit]
     return [Event(change.pk, payload(change)) for change in changes]

@@ -1,7 +1,7 @@
 """The ASGI application behind ``/api/events``."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,21 +10,30 @@ import orjson
 import structlog
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 from django.http.request import split_domain_port, validate_host
 
+from jobs.client_address import client_address
+from jobs.connections import abort
 from jobs.services import history
-from jobs.stream.frames import KEEP_ALIVE, OPENING, frame, resync
-from jobs.stream.hub import EventHub, Listener
+from jobs.stream.frames import KEEP_ALIVE, frame, opening, resync
+from jobs.stream.hub import EventHub
 from jobs.stream.leases import ConnectionLeases
+from jobs.stream.listener import Listener
 
 logger = structlog.get_logger(__name__)
 
 KEEP_ALIVE_SECONDS = 15.0
-# A peer that vanished without a word is noticed at the latest then.
+# A reader that takes nothing for so long, while something waits for it, is gone or as good as gone.
+WRITE_SECONDS = 30.0
+# Whatever else fails to notice that a peer has vanished.
 LONGEST_STREAM_SECONDS = 3600.0
+# For the last words to a reader; one that does not take them is dropped.
+FAREWELL_SECONDS = 0.5
 RETRY_AFTER_SECONDS = 30
-LARGEST_ID = 2**63 - 1
+REPLAY_CHUNK_EVENTS = 100
+# More digits than any id of ours has; what is longer need not be read as a number.
+LONGEST_ID, LARGEST_ID = 18, 10**18
 
 STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -52,7 +61,11 @@ class EventStream:
             self._loop = loop
             self._hub = EventHub()
             self._leases = ConnectionLeases(settings.REDIS_URL, settings.REDIS_KEY_PREFIX, settings.SSE_MAX_PER_IP)
-            self._renewal = asyncio.create_task(self._leases.renew_for_ever())
+            self._renewal = asyncio.create_task(self._leases.keep_for_ever())
+            await self._hub.start()
+        elif self._hub.is_broken:
+            broken, self._hub = self._hub, EventHub()
+            await broken.stop()
             await self._hub.start()
         return self._hub
 
@@ -79,9 +92,9 @@ class EventStream:
             await _refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping.", "stopping")
             return
         hub = await self.start()
-        assert self._leases is not None
-        client = scope.get("client")
-        lease = await self._leases.acquire(client[0] if client else "unknown")
+        leases = self._leases
+        assert leases is not None
+        lease = await leases.acquire(_address(scope))
         if lease is None:
             limit = settings.SSE_MAX_PER_IP
             await _refuse(
@@ -93,17 +106,18 @@ class EventStream:
             )
             return
         try:
-            await _serve(hub, _last_event_id(scope, headers), receive, send)
+            await _serve(hub, scope, _last_event_id(scope, headers), receive, send)
         finally:
-            await self._leases.release(lease)
+            leases.release(lease)
 
 
-async def _serve(hub: EventHub, last_id: int | None, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+async def _serve(
+    hub: EventHub, scope: HTTPScope, last_id: int | None, receive: ASGIReceiveCallable, send: ASGISendCallable
+) -> None:
     """Write the stream until the reader leaves, does not keep up, or has been here for very long."""
     listener = await hub.join()
-    writer = asyncio.create_task(_write(hub, listener, last_id, send))
     endings = [
-        writer,
+        asyncio.create_task(_write(hub, listener, last_id, send)),
         asyncio.create_task(_wait_for_disconnect(receive)),
         asyncio.create_task(listener.is_cut.wait()),
     ]
@@ -111,44 +125,65 @@ async def _serve(hub: EventHub, last_id: int | None, receive: ASGIReceiveCallabl
         await asyncio.wait(endings, timeout=LONGEST_STREAM_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     finally:
         hub.leave(listener)
-        was_writing = not writer.done()
         for task in endings:
             task.cancel()
         results = await asyncio.gather(*endings, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, OSError):
                 logger.error("event stream ended by an error", exc_info=result)
-    if was_writing:
-        with suppress(OSError):
+    try:
+        # Waits for room in the connection, which a reader that does not read never makes.
+        async with asyncio.timeout(FAREWELL_SECONDS):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+    except OSError:
+        abort(scope)
 
 
 async def _write(hub: EventHub, listener: Listener, last_id: int | None, send: ASGISendCallable) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS, "trailers": False})
-    await _send_body(send, OPENING)
-    if last_id is not None and last_id < listener.after_id:
+    await _send_body(send, opening(listener.after_id if last_id is None else None))
+    if last_id is not None and listener.after_id is not None:
         for data in await _missed(hub, last_id, listener.after_id):
             await _send_body(send, data)
+    clock = asyncio.get_running_loop().time
+    keep_alive_at = clock() + KEEP_ALIVE_SECONDS
     while True:
+        # By the clock and not after a silence: who waits for it may not look at anything else.
+        if clock() >= keep_alive_at:
+            await _send_body(send, KEEP_ALIVE)
+            keep_alive_at = clock() + KEEP_ALIVE_SECONDS
         try:
-            data = await asyncio.wait_for(listener.frames.get(), KEEP_ALIVE_SECONDS)
+            async with asyncio.timeout_at(keep_alive_at):
+                data = await listener.take()
         except TimeoutError:
-            data = KEEP_ALIVE
+            continue
         await _send_body(send, data)
 
 
-async def _missed(hub: EventHub, last_id: int, newest_id: int) -> list[bytes]:
-    """What a returning reader has not seen yet, or the word that it has missed too much."""
+async def _missed(hub: EventHub, last_id: int, newest_id: int) -> Sequence[bytes]:
+    """What a returning reader has not seen yet, or the word that it has to read everything anew.
+
+    So too for an id that was never given here: its reader comes from another store, or from before this one was reset.
+    """
+    if last_id == newest_id:
+        return []
+    if last_id > newest_id:
+        return [resync(newest_id)]
     try:
         events = await hub.ask_database(history.missed_between, last_id, newest_id)
     except DatabaseError as error:
         logger.warning("missed events not readable; the reader is told to read anew", error=str(error))
         return [resync(newest_id)]
-    return [resync(newest_id)] if events is None else [frame(event) for event in events]
+    if events is None:
+        return [resync(newest_id)]
+    starts = range(0, len(events), REPLAY_CHUNK_EVENTS)
+    return [b"".join(map(frame, events[start : start + REPLAY_CHUNK_EVENTS])) for start in starts]
 
 
 async def _send_body(send: ASGISendCallable, body: bytes) -> None:
-    await send({"type": "http.response.body", "body": body, "more_body": True})
+    """Write, and wait until there is room. Raises ``TimeoutError`` if the reader makes none."""
+    async with asyncio.timeout(WRITE_SECONDS):
+        await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 async def _wait_for_disconnect(receive: ASGIReceiveCallable) -> None:
@@ -156,13 +191,26 @@ async def _wait_for_disconnect(receive: ASGIReceiveCallable) -> None:
         pass
 
 
+def _address(scope: HTTPScope) -> str:
+    """Whom a stream counts for."""
+    peer = scope.get("client")
+    forwarded_for = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return client_address(peer[0] if peer else "unknown", forwarded_for, settings.TRUSTED_PROXIES)
+
+
 def _last_event_id(scope: HTTPScope, headers: dict[str, str]) -> int | None:
-    """The id after which to go on, from the header or the query; anything that is no id of ours is not heeded."""
-    query = parse_qs(scope["query_string"].decode("latin-1"))
-    text = headers.get("last-event-id") or next(iter(query.get("last_event_id", [])), "")
-    if not text.isascii() or not text.isdecimal() or len(text) > 19:
+    """The id after which to go on, from the header or the query; anything that is no number is not heeded."""
+    text = headers.get("last-event-id", "").strip() or next(_ids_in_query(scope["query_string"]), "")
+    if not text.isascii() or not text.isdecimal():
         return None
-    return min(int(text), LARGEST_ID)
+    return int(text) if len(text) <= LONGEST_ID else LARGEST_ID
+
+
+def _ids_in_query(query: bytes) -> Iterator[str]:
+    """Clients write the name as ``last_event_id`` or ``lastEventId``."""
+    for name, values in parse_qs(query.decode("latin-1")).items():
+        if name.replace("_", "").lower() == "lasteventid":
+            yield values[-1].strip()
 
 
 def _is_ours(headers: dict[str, str]) -> bool:

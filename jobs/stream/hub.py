@@ -1,23 +1,27 @@
 """One reader of the history per process, many listeners.
 
-Redis only wakes the reader. What it delivers comes from the status history, so neither a burst nor an outage of Redis
-loses anything: the reader goes on after the last id it has seen.
+Redis wakes the reader and brings announcements. Changes of status come from the status history, so neither a burst nor
+an outage of Redis loses one: the reader goes on after the last id it has seen.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-import redis.asyncio
+import redis
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
-from redis.exceptions import RedisError
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
 
+from jobs.events import read_announcement
 from jobs.services import history
-from jobs.stream.frames import frame
+from jobs.stream.frames import announcement, frame, resync
+from jobs.stream.listener import Listener
+from jobs.stream.redis_client import REDIS_TROUBLE, redis_client
 
 logger = structlog.get_logger(__name__)
 
@@ -28,24 +32,11 @@ CHANNEL = "events_channel"
 # How often the history is looked at without being woken: rarely while Redis is heard, often while it is not.
 LOOK_SECONDS, LOOK_WHILE_DEAF_SECONDS = 5.0, 1.0
 RECONNECT_SECONDS, LONGEST_RECONNECT_SECONDS = 0.25, 5.0
-QUEUE_FRAMES = 1000
-BATCH_EVENTS = 1000
-
-
-class Listener:
-    """One connected reader: a bounded queue of frames, and a flag that cuts it off when it does not keep up."""
-
-    def __init__(self, after_id: int) -> None:
-        self.after_id = after_id
-        self.frames: asyncio.Queue[bytes] = asyncio.Queue(QUEUE_FRAMES)
-        self.is_cut = asyncio.Event()
-
-    def offer(self, data: bytes) -> None:
-        """Queue a frame. A full queue cuts the listener off: it comes back and is replayed what it missed."""
-        try:
-            self.frames.put_nowait(data)
-        except asyncio.QueueFull:
-            self.is_cut.set()
+# A Redis that hangs, or whose host is gone, closes no connection: one that says nothing is asked, and has to answer.
+SILENCE_SECONDS, ANSWER_SECONDS = 2.0, 2.0
+BATCH_EVENTS = 200
+# How many announcements may wait for the history to be read; more are dropped.
+MOST_ANNOUNCEMENTS = 200
 
 
 class EventHub:
@@ -53,7 +44,9 @@ class EventHub:
 
     def __init__(self) -> None:
         self.listeners: set[Listener] = set()
-        self.newest_id = 0
+        # None until the history could be read for the first time.
+        self.newest_id: int | None = None
+        self._announcements: deque[bytes] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
         self._is_deaf = True
@@ -65,13 +58,15 @@ class EventHub:
         """Begin at the end of the history. Returns when listeners may join."""
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._read())]
+            for task in self._tasks:
+                task.add_done_callback(self._note_end)
             with suppress(DatabaseError):
-                self.newest_id = await self.ask_database(history.latest_id)
+                await self._deliver()
 
     async def stop(self) -> None:
         """End the tasks and cut off every listener."""
         for listener in self.listeners:
-            listener.is_cut.set()
+            listener.cut()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -90,11 +85,16 @@ class EventHub:
         self.listeners.add(listener)
         return listener
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether it has ended without having been told to: nothing would ever be delivered again."""
+        return any(task.done() for task in self._tasks)
+
     def leave(self, listener: Listener) -> None:
         self.listeners.discard(listener)
 
     async def ask_database(self, query: Callable[..., Result], *arguments: Any) -> Result:
-        """Run a query in this hub's own thread. Raises ``DatabaseError``."""
+        """Run a query in this hub's own thread. Raises ``django.db.Error``."""
 
         def run() -> Result:
             close_old_connections()
@@ -106,25 +106,49 @@ class EventHub:
         return await asyncio.get_running_loop().run_in_executor(self._database, run)
 
     async def _listen(self) -> None:
-        """Stay subscribed: a restarted Redis deafens nobody."""
+        """Stay subscribed: a Redis that was restarted, hung or could not be reached deafens nobody."""
         pause = RECONNECT_SECONDS
         while True:
-            client = redis.asyncio.Redis.from_url(
-                settings.REDIS_URL, health_check_interval=15, socket_connect_timeout=2, socket_keepalive=True
-            )
             try:
-                async with client, client.pubsub() as subscription:
-                    await subscription.subscribe(CHANNEL)
+                async for message in self._messages():
                     self._is_deaf, pause = False, RECONNECT_SECONDS
-                    self._wake.set()  # what happened while nobody listened
-                    async for _ in subscription.listen():
-                        self._wake.set()
-            except (RedisError, OSError) as error:
+                    self._hear(message)
+            except REDIS_TROUBLE as error:
                 if not self._is_deaf:
                     logger.warning("events come from the history alone: Redis is away", error=str(error))
+            if not self._is_deaf:
                 self._is_deaf = True
+                self._wake.set()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_RECONNECT_SECONDS)
+
+    async def _messages(self) -> AsyncGenerator[dict[str, Any], None]:
+        """What one subscription hears, its own beginning first. Raises one of ``REDIS_TROUBLE`` at its end."""
+        # Trying again is up to us, who know that nothing is heard meanwhile.
+        client = redis_client(settings.REDIS_URL, answer_seconds=ANSWER_SECONDS, connections=1, retries=0)
+        async with client, client.pubsub() as subscription:
+            await subscription.subscribe(CHANNEL)
+            is_asked = True
+            while True:
+                message = await subscription.get_message(timeout=ANSWER_SECONDS if is_asked else SILENCE_SECONDS)
+                if message is not None:
+                    is_asked = False
+                    yield message
+                elif is_asked:
+                    raise redis.TimeoutError(f"no answer within {ANSWER_SECONDS:g} s")
+                else:
+                    await subscription.ping()
+                    is_asked = True
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        """Take what Redis says. A new subscription wakes too, for what happened while nobody listened."""
+        if message["type"] == "pong":
+            return
+        if message["type"] == "message":
+            body = read_announcement(message["data"])
+            if body is not None and len(self._announcements) < MOST_ANNOUNCEMENTS:
+                self._announcements.append(body)
+        self._wake.set()
 
     async def _read(self) -> None:
         while True:
@@ -136,17 +160,40 @@ class EventHub:
             except DatabaseError as error:
                 logger.warning("history not readable; trying again", error=str(error))
                 await asyncio.sleep(LOOK_WHILE_DEAF_SECONDS)
+                self._wake.set()
 
     async def _deliver(self) -> None:
-        """Hand out everything that is new. Raises ``DatabaseError``."""
+        """Hand out everything that is new. Raises ``django.db.Error``."""
         async with self._delivery:
-            while True:
-                events = await self.ask_database(lambda: history.events_after(self.newest_id, limit=BATCH_EVENTS))
-                for event in events:
-                    data = frame(event)
-                    for listener in self.listeners:
-                        listener.offer(data)
-                if events:
-                    self.newest_id = events[-1].id
-                if len(events) < BATCH_EVENTS:
-                    return
+            # What was announced after a change has to come after it: only those are due that were here before reading.
+            due = len(self._announcements)
+            newest_id = await self._deliver_history()
+            for _ in range(due):
+                self._offer(announcement(newest_id, self._announcements.popleft()))
+
+    async def _deliver_history(self) -> int:
+        if self.newest_id is None:
+            self.newest_id = newest_id = await self.ask_database(history.latest_id)
+            # Who joined before then may have missed anything.
+            self._offer(resync(newest_id))
+            return newest_id
+        newest_id = self.newest_id
+        while True:
+            events = await self.ask_database(history.events_after, newest_id, BATCH_EVENTS)
+            if events:
+                self._offer(b"".join(map(frame, events)))
+                self.newest_id = newest_id = events[-1].id
+            if len(events) < BATCH_EVENTS:
+                return newest_id
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        logger.critical("the reader of the history has ended", exc_info=task.exception())
+        # They come back, and find another one.
+        for listener in self.listeners:
+            listener.cut()
+
+    def _offer(self, data: bytes) -> None:
+        for listener in self.listeners:
+            listener.offer(data)

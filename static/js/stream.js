@@ -7,6 +7,8 @@ const TICK_MS = 30_000;
 const PATIENCE_MS = 10_000;
 const RETRY_MS = 10_000;
 const AFTER_PROBE_MS = 1000;
+// The server gives a sign of life every 15 s. A connection may die without a word: a laptop slept, a router forgot it.
+const STALL_MS = 45_000;
 // Browsers allow six connections to one server: a page that nobody sees must not keep one for good.
 const HIDDEN_GRACE_MS = 60_000;
 const TOO_MANY_REQUESTS = 429;
@@ -19,6 +21,7 @@ export class LiveUpdates {
   #retryTimer = 0;
   #patienceTimer = 0;
   #hiddenTimer = 0;
+  #stallTimer = 0;
 
   /** @param {{eventsUrl: string, refreshUrl: string}} options */
   constructor({ eventsUrl, refreshUrl }) {
@@ -41,35 +44,51 @@ export class LiveUpdates {
     this.#losePatienceLater();
     const source = new EventSource(this.eventsUrl);
     this.#source = source;
+    this.#expectSignOfLife();
     source.addEventListener("open", () => this.#onOpen());
     source.addEventListener("message", (event) => this.#onMessage(event));
+    source.addEventListener("keep-alive", () => this.#expectSignOfLife());
     source.addEventListener("error", () => this.#onError(source));
   }
 
   #disconnect() {
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#patienceTimer);
+    clearTimeout(this.#stallTimer);
     this.#source?.close();
     this.#source = null;
   }
 
   #onOpen() {
     clearTimeout(this.#patienceTimer);
+    this.#expectSignOfLife();
+    // Something may have happened since the page was made, or between two connections: then everything may be old.
+    const pace = this.#state === "connecting" ? "quick" : "slow";
     this.#setState("live");
-    // Something may have happened since the page was made, or between two connections.
-    outdated();
+    outdated(pace);
+  }
+
+  #expectSignOfLife() {
+    clearTimeout(this.#stallTimer);
+    // A chip that says "polling" goes on saying so until there is something better to say.
+    const retry = () => this.#connect(this.#state === "live" ? "reconnecting" : this.#state);
+    this.#stallTimer = setTimeout(retry, STALL_MS);
   }
 
   #onMessage(event) {
+    this.#expectSignOfLife();
     let body;
     try {
       body = JSON.parse(event.data);
     } catch {
       return;
     }
-    if (body.type === "job_status_changed" || body.type === "resync") {
-      emit(body.type, body);
-      outdated();
+    const type = body?.type;
+    if (type === "job_status_changed" || type === "resync") {
+      emit(type, body);
+      outdated(type === "resync" ? "slow" : "quick");
+    } else if (type === "history_sync") {
+      emit(type, body);
     }
   }
 

@@ -12,11 +12,15 @@ WAIT_SECONDS = 15.0
 
 
 class StreamListener:
-    """Reads ``/api/events`` in a thread and keeps what it got."""
+    """Reads ``/api/events`` in a thread and keeps what it got: ``message`` events and their ids, and the rest apart."""
 
     def __init__(self, base_url: str, *, headers: dict[str, str] | None = None, query: str = "") -> None:
         self.events: list[dict[str, Any]] = []
         self.ids: list[int] = []
+        self.keep_alives: list[float] = []
+        # What a browser would send back as Last-Event-ID.
+        self.cursor: int | None = None
+        self._kind, self._data = "message", ""
         self.is_over = threading.Event()
         self._connection = http.client.HTTPConnection(urlsplit(base_url).netloc)
         self._connection.request("GET", f"/api/events{query}", headers=headers or {})
@@ -43,11 +47,24 @@ class StreamListener:
 
     def _take(self, line: str) -> None:
         if line.startswith("id: "):
-            self.ids.append(int(line[4:]))
+            self.cursor = int(line[4:])
+        elif line.startswith("event: "):
+            self._kind = line[7:]
         elif line.startswith("data: "):
-            self.events.append(json.loads(line[6:]))
+            self._data += line[6:]
         elif line.startswith(":"):
             self._opened.set()
+        elif not line:
+            self._dispatch()
+
+    def _dispatch(self) -> None:
+        kind, data, self._kind, self._data = self._kind, self._data, "message", ""
+        if data and kind == "keep-alive":
+            self.keep_alives.append(time.monotonic())
+        elif data and kind == "message":
+            assert self.cursor is not None, "an event without an id"
+            self.ids.append(self.cursor)
+            self.events.append(json.loads(data))
 
     def wait_for(self, count: int) -> list[dict[str, Any]]:
         """The events, once there are ``count`` of them."""
