@@ -65,7 +65,9 @@ if DATABASES["default"]["ENGINE"] in ("", "django.db.backends.sqlite3"):
         # locked" when another process wrote in between, whatever the timeout.
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
+            # SQLite's queue of writers is not fair: with twenty at once that never pause, one of them waited for 12 s
+            # (benchmarks/sqlite_writers.py).
+            "timeout": 30,
             "init_command": (
                 "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
                 "PRAGMA mmap_size=134217728;PRAGMA journal_size_limit=27103364;PRAGMA cache_size=-8000;"
@@ -74,6 +76,15 @@ if DATABASES["default"]["ENGINE"] in ("", "django.db.backends.sqlite3"):
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # libpq's own patience with a host that swallows packets has no end.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.url(
@@ -141,6 +152,7 @@ INSTALLED_APPS = [
     "jobs",
 ]
 MIDDLEWARE = [
+    "simpletuner_cloud.middleware.CorrelationMiddleware",
     "simpletuner_cloud.middleware.KnownHostMiddleware",
     "simpletuner_cloud.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -242,9 +254,17 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# Only tasks that are acknowledged late are concerned, and ours never are: a lost tick is replaced by the next.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": REDIS_KEY_PREFIX, "socket_keepalive": True}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": REDIS_KEY_PREFIX,
+    "socket_keepalive": True,
+    # A Redis that is there but does not answer would otherwise hold beat and workers for ever.
+    "socket_connect_timeout": 3,
+    "socket_timeout": 10,
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(STORE_DIR / "beat-schedule")
 

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +19,11 @@ from django.core.management import call_command
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from jobs.services.store import claim_store
+from jobs.services import store
 from simpletuner_cloud.refusals import CannotStart
 
 PATIENCE_SECONDS = 8.0
+BACKUPS_KEPT = 3
 
 logger = structlog.get_logger(__name__)
 
@@ -79,9 +81,32 @@ def wait_for_redis(url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> N
 
 def prepare_store() -> None:
     """Bring the database's tables up to date, see that it is ours, and collect the page's static files."""
+    back_up_before_migrating()
     call_command("migrate", interactive=False, verbosity=0)
-    claim_store(settings.STORE_MODE.value)
+    store.claim_store(settings.STORE_MODE.value)
     collect_static_files()
+
+
+def back_up_before_migrating() -> Path | None:
+    """Keep a copy of an SQLite database whose tables are about to change, and of the newest three only.
+
+    Returns the copy. A PostgreSQL database is its operator's to back up. Raises ``CannotStart`` if it cannot be
+    written: then nothing has been changed yet.
+    """
+    if connection.vendor != "sqlite" or not store.has_pending_migrations() or not store.has_tables():
+        return None
+    folder = settings.STORE_DIR / "backups"
+    copy = folder / f"db-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.sqlite3"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        store.copy_sqlite(copy)
+    except (OSError, sqlite3.Error) as error:
+        copy.unlink(missing_ok=True)
+        raise CannotStart(f"The database cannot be backed up to {copy} before its tables change: {error}.") from error
+    logger.info("database backed up before its tables change", copy=str(copy))
+    for old in sorted(folder.glob("db-*.sqlite3"))[:-BACKUPS_KEPT]:
+        old.unlink()
+    return copy
 
 
 def collect_static_files() -> None:

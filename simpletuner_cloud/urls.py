@@ -9,12 +9,14 @@ from django.views.i18n import JavaScriptCatalog
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from jobs.api.errors import not_found
+from jobs.api.webhooks import WebhookView
 
 static_lazy = lazy(static, str)
 
 urlpatterns = [
     path("", include("jobs.urls")),
     path("api/cloud/", include("jobs.api.urls")),
+    path("api/webhooks/<str:provider>", WebhookView.as_view(), name="api-webhook"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     re_path(r"^api(?:/.*)?$", not_found),
@@ -24,3 +26,5 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=static_lazy("img/favicon.svg"))),
     path("i18n.js", JavaScriptCatalog.as_view(packages=["jobs"]), name="javascript-catalog"),
 ]
+
+handler500 = "jobs.api.errors.server_error"

@@ -1,3 +1,4 @@
+import json
 import os
 import shlex
 import subprocess
@@ -149,3 +150,99 @@ def test_processes_share_the_file_without_losing_lines(file: Path) -> None:
     written = [dict(pair.split("=", 1) for pair in shlex.split(line)) for line in file.read_text().splitlines()]
     for name in ("web", "worker"):
         assert [line["number"] for line in written if line["process"] == name] == [str(n) for n in range(200)]
+
+
+def objects(file: Path, script: str, **environment: str) -> list[dict[str, object]]:
+    """Each line as JSON; standard output and the file must agree, and hold one object a line."""
+    ran = run(file, script, SIMPLETUNER_LOG_FORMAT="json", **environment)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == file.read_text(encoding="utf-8")
+    return [json.loads(line, parse_constant=refuse_constant) for line in ran.stdout.splitlines()]
+
+
+def refuse_constant(word: str) -> None:
+    raise AssertionError(f"{word} is no JSON")
+
+
+def test_json_has_the_same_facts_with_their_types(file: Path) -> None:
+    (line,) = objects(file, 'log.info("sync done", found=3, ok=True, nothing=None)', SIMPLETUNER_PROCESS="worker")
+    assert str(line.pop("timestamp")).endswith("Z")
+    assert line == {
+        "level": "info",
+        "process": "worker",
+        "event": "sync done",
+        "logger": "jobs.example",
+        "found": 3,
+        "ok": True,
+        "nothing": None,
+    }
+
+
+STRANGE = [
+    "log.info('x', value=object())",
+    "log.info('x', value=float('nan'))",
+    "log.info('x', value={(1, 2): {3}})",
+    "log.info('x', value=b'bytes')",
+    r"log.info('x', value='\ud800 alone')",
+    r"log.info('x', value='a\u2028b\x85c\rd\ne')",
+    "log.info('x', value=ValueError('y'))",
+    "value = []; value.append(value); log.info('x', value=value)",
+    "old.warning('%s', {float('inf')})",
+    "old.warning('x', extra={'value': {1: object()}})",
+]
+
+
+def test_json_is_one_readable_line_whatever_is_logged(file: Path) -> None:
+    assert len(objects(file, "\n".join(STRANGE))) == len(STRANGE)
+
+
+@pytest.mark.parametrize("call", ["log.exception('failed')", "old.exception('failed')"], ids=["ours", "a library's"])
+def test_exception_stands_in_the_json_line(file: Path, call: str) -> None:
+    (line,) = objects(file, f"try:\n    1 / 0\nexcept ZeroDivisionError:\n    {call}\n")
+    assert str(line["exception"]).endswith("ZeroDivisionError: division by zero")
+
+
+def test_error_that_ends_a_thread_or_a_process_is_logged_in_one_line(file: Path) -> None:
+    script = (
+        "import threading\nthread = threading.Thread(target=lambda: 1 / 0, name='t1')\nthread.start()\nthread.join()\n"
+    )
+    ran = run(file, script + "raise ValueError('out')", SIMPLETUNER_LOG_FORMAT="json", SIMPLETUNER_PROCESS="web")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    thread, process = (json.loads(line) for line in ran.stdout.splitlines())
+    assert (thread["level"], thread["thread"], "ZeroDivisionError" in thread["exception"]) == ("error", "t1", True)
+    assert (process["level"], "ValueError: out" in process["exception"]) == ("critical", True)
+
+
+def test_person_at_a_terminal_still_sees_a_traceback(file: Path) -> None:
+    ran = run(file, "raise ValueError('out')")
+    assert ran.stderr.startswith("Traceback")
+
+
+def test_warning_of_python_is_a_line_of_the_log(file: Path) -> None:
+    script = "import warnings; warnings.warn('old habit', UserWarning)"
+    (line,) = objects(file, script, SIMPLETUNER_PROCESS="worker")
+    assert (line["level"], line["logger"], "old habit" in str(line["event"])) == ("warning", "py.warnings", True)
+
+
+def test_control_characters_do_not_reach_a_terminal(file: Path) -> None:
+    values = ("a\\rb", "a\\x1b[31mb", "a\\u2028b", "a\\x00b", "a\\tb")
+    ran = run(file, "\n".join(f"log.info('x', value='{value}')" for value in values))
+    assert [line.isprintable() for line in ran.stdout.rstrip("\n").split("\n")] == [True] * len(values)
+
+
+def test_folder_of_the_file_is_made(file: Path) -> None:
+    deep = file.parent / "var" / "log" / "ours.log"
+    assert [line["event"] for line in lines(deep, 'log.info("x")')] == ["x"]
+
+
+def test_file_that_cannot_be_written_stops_the_start_and_names_its_setting(file: Path) -> None:
+    (file.parent / "taken").write_text("a file, and no folder")
+    for impossible in (file.parent, file.parent / "taken" / "server.log"):
+        ran = run(impossible, "")
+        assert ran.returncode != 0
+        assert "(SIMPLETUNER_LOG_FILE) cannot be written" in ran.stderr
+
+
+def test_unknown_format_stops_the_start_and_names_itself(file: Path) -> None:
+    ran = run(file, "", SIMPLETUNER_LOG_FORMAT="xml")
+    assert "SIMPLETUNER_LOG_FORMAT must be one of logfmt, json" in ran.stderr
