@@ -4,7 +4,11 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock clean
+# What `make chaos` does: docs/testing.md.
+SECONDS := 600
+SEEDS := 1 2 3
+DATABASES := sqlite postgresql
+.PHONY: help run test chaos lint format lock clean
 
 # Shell functions for the recipes; each recipe that needs them begins with $(functions).
 define functions
@@ -58,6 +62,12 @@ run: ## Run everything in the foreground; Ctrl-C stops it. Reads .env, if there 
 
 test: ## Run the whole test suite
 	@$(functions) install_for_development; exec $(BIN)/python -m tests.run
+
+chaos: ## Hurt the whole system for a long time; SECONDS=600 SEEDS="1 2 3" DATABASES="sqlite postgresql"
+	@$(functions) install_for_development; failed=0; \
+	for database in $(DATABASES); do for seed in $(SEEDS); do \
+		$(BIN)/python -m tests.chaos --seconds "$(SECONDS)" --seed "$$seed" --database "$$database" || failed=1; \
+	done; done; exit $$failed
 
 lint: ## Check style, types, imports, migrations and the API schema
 	@$(functions) install_for_development
