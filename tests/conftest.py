@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
@@ -9,14 +10,26 @@ import pytest
 import responses
 from django.apps import apps
 from django.utils import timezone
+from hypothesis import HealthCheck
+from hypothesis import settings as property_settings
 from pytest_django import Settings
 
 from jobs import coordination
 from jobs.models import HardwarePrice, UnifiedJob
+from jobs.services import call_governor, webhook_secrets
 from providers import registry
 from providers.snapshots import JobSnapshot, RemoteStatus
 from tests.sandbox_server import RunningSandbox, running_sandbox
 from tests.web_server import running_web
+
+# The same examples on every machine; HYPOTHESIS_PROFILE=thorough looks for new ones.
+property_settings.register_profile(
+    "quick", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+property_settings.register_profile(
+    "thorough", property_settings.get_profile("quick"), derandomize=False, max_examples=3000
+)
+property_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 MakeJob = Callable[..., UnifiedJob]
 MakeSnapshot = Callable[..., JobSnapshot]
@@ -28,6 +41,8 @@ def _fresh_state() -> Iterator[None]:
     registry.get_provider.cache_clear()
     coordination.client().flushdb()
     coordination.forget_local_answers()
+    webhook_secrets.forget_secrets()
+    call_governor.forget_own_books()
     yield
     registry.get_provider.cache_clear()
 

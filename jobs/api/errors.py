@@ -1,12 +1,15 @@
 """The one place where errors become answers (SPEC B4): ``{"detail", "code"}``, ``detail`` always a string."""
 
 import math
+import sys
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import get_template
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
@@ -24,6 +27,12 @@ logger = structlog.get_logger(__name__)
 
 DEFAULT_RETRY_SECONDS = 30
 DATABASE_RETRY_SECONDS = 2
+# Locked, full, read-only, or its connection lost.
+DATABASE_TROUBLE = (OperationalError, InterfaceError)
+DATABASE_DETAIL = "The database does not answer just now. Nothing was changed; try again."
+DATABASE_CODE = "database_unavailable"
+INTERNAL_DETAIL = "Something went wrong here; it was written to the log."
+INTERNAL_CODE = "internal_error"
 
 OWN_ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
     (JobNotFound, status.HTTP_404_NOT_FOUND, "job_not_found"),
@@ -33,6 +42,7 @@ OWN_ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
     (ProviderTimeout, status.HTTP_504_GATEWAY_TIMEOUT, "provider_timeout"),
     (ProviderRateLimited, status.HTTP_429_TOO_MANY_REQUESTS, "provider_rate_limited"),
     (ProviderError, status.HTTP_502_BAD_GATEWAY, "provider_error"),
+    (RequestDataTooBig, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "body_too_large"),
     (Http404, status.HTTP_404_NOT_FOUND, "not_found"),
     (PermissionDenied, status.HTTP_403_FORBIDDEN, "permission_denied"),
 )
@@ -49,20 +59,38 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     for kind, status_code, code in OWN_ERRORS:
         if isinstance(error, kind):
             return _answer(_words(error, kind), code, status_code, _retry_after(error))
-    if isinstance(error, OperationalError):
+    if isinstance(error, DATABASE_TROUBLE):
         logger.error("database not available", exc_info=error)
         return _answer(
-            "The database does not answer just now. Nothing was changed; try again.",
-            "database_unavailable",
+            DATABASE_DETAIL,
+            DATABASE_CODE,
             status.HTTP_503_SERVICE_UNAVAILABLE,
             {"Retry-After": str(DATABASE_RETRY_SECONDS)},
         )
     logger.error("unforeseen error", view=type(context.get("view")).__name__, exc_info=error)
-    return _answer(
-        "Something went wrong here; it was written to the log.", "internal_error", status.HTTP_500_INTERNAL_SERVER_ERROR
-    )
+    return _answer(INTERNAL_DETAIL, INTERNAL_CODE, status.HTTP_500_INTERNAL_SERVER_ERROR)
 
 
+def server_error(request: HttpRequest) -> HttpResponse:
+    """For what no view caught: a page for people, JSON below /api/; 503 if it is the database that does not answer."""
+    is_database = isinstance(sys.exception(), DATABASE_TROUBLE)
+    if request.path_info.startswith("/api/"):
+        body = (
+            {"detail": DATABASE_DETAIL, "code": DATABASE_CODE}
+            if is_database
+            else {"detail": INTERNAL_DETAIL, "code": INTERNAL_CODE}
+        )
+        response: HttpResponse = JsonResponse(body)
+    else:
+        # Without the request: what the pages' context asks for may be what failed.
+        response = HttpResponse(get_template("503.html" if is_database else "500.html").render())
+    response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE if is_database else status.HTTP_500_INTERNAL_SERVER_ERROR
+    if is_database:
+        response.headers["Retry-After"] = str(DATABASE_RETRY_SECONDS)
+    return response
+
+
+@csrf_exempt  # it does nothing, and a program's POST to a wrong address is to be told so
 def not_found(_request: HttpRequest) -> JsonResponse:
     """For paths below /api/ that lead nowhere."""
     return JsonResponse({"detail": "There is nothing at this address.", "code": "not_found"}, status=404)

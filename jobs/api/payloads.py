@@ -31,6 +31,8 @@ COLUMNS = (
     "last_log",
     "last_synced_at",
     "last_sync_error",
+    "lost_at",
+    "logs_state",
     "metadata",
 )
 
@@ -71,5 +73,7 @@ def _payloads(
             "queue_position": positions.get(row["pk"]),
             "last_synced_at": row["last_synced_at"],
             "last_sync_error": row["last_sync_error"],
+            "lost_at": row["lost_at"],
+            "logs_state": row["logs_state"],
             "metadata": row["metadata"],
         }

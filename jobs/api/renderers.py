@@ -27,6 +27,22 @@ class JsonRenderer(BaseRenderer):
         return orjson.dumps(data, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
+class TextRenderer(BaseRenderer):
+    """Text that is finished already."""
+
+    media_type = "text/plain"
+    format = "txt"
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,  # noqa: ARG002
+        renderer_context: Mapping[str, Any] | None = None,  # noqa: ARG002
+    ) -> bytes:
+        return data if isinstance(data, bytes) else orjson.dumps(data)
+
+
 def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return float(value)

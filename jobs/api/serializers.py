@@ -1,10 +1,15 @@
 """What the API takes and gives, for checking requests and for the published schema."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rest_framework import serializers
 
-from jobs.lifecycle import JobStatus, JobType
+from jobs.lifecycle import JobStatus, JobType, LogsState
+from jobs.models import WalkState, WebhookVerdict
 from jobs.services.health import Health
 from jobs.services.logs import LogSource
+from jobs.services.provider_config import ConfigSource
 from providers import names
 
 JOB_STATUSES = JobStatus.values
@@ -24,7 +29,14 @@ class JobListQuery(serializers.Serializer[object]):
 
 
 class SyncRequest(serializers.Serializer[object]):
-    """Which provider to sync with; an empty body means Replicate."""
+    """Which provider to sync with; an empty body means Replicate, and its newest jobs."""
+
+    provider = serializers.ChoiceField(choices=names.PROVIDERS, default=names.REPLICATE)
+    history = serializers.BooleanField(default=False, help_text="Read everything in the background, not the newest.")
+
+
+class HistoryQuery(serializers.Serializer[object]):
+    """Whose history walk it is about."""
 
     provider = serializers.ChoiceField(choices=names.PROVIDERS, default=names.REPLICATE)
 
@@ -68,6 +80,8 @@ class Job(serializers.Serializer[object]):
     queue_position = serializers.IntegerField(allow_null=True)
     last_synced_at = serializers.DateTimeField(allow_null=True)
     last_sync_error = serializers.CharField(allow_null=True)
+    lost_at = serializers.DateTimeField(allow_null=True, help_text="Since when its provider has not known it.")
+    logs_state = serializers.ChoiceField(choices=LogsState.values)
     metadata = serializers.DictField()
 
 
@@ -103,13 +117,17 @@ class InlineProgress(serializers.Serializer[object]):
 
 
 class JobLogs(serializers.Serializer[object]):
-    """The whole log. ``problem`` says why it may be behind: the provider's trouble never stands in ``logs``."""
+    """The log. ``problem`` says why it may be behind: the provider's trouble never stands in ``logs``."""
 
     job_id = serializers.CharField()
     logs = serializers.CharField()
     source = serializers.ChoiceField(choices=[source.value for source in LogSource])  # type: ignore[assignment]
-    is_final = serializers.BooleanField()
+    is_final = serializers.BooleanField(help_text="The provider is not asked again.")
     problem = serializers.CharField(allow_null=True)
+    logs_state = serializers.ChoiceField(choices=LogsState.values)
+    cut = serializers.BooleanField(help_text="Some of it is missing; a line in the text says where.")
+    characters = serializers.IntegerField(help_text="Length of all that was read, what was cut out included.")
+    saved_at = serializers.DateTimeField(allow_null=True, help_text="When our copy last grew.")
 
 
 class SyncResult(serializers.Serializer[object]):
@@ -120,6 +138,37 @@ class SyncResult(serializers.Serializer[object]):
     updated = serializers.IntegerField()
     errors = serializers.ListField(child=serializers.CharField())  # type: ignore[assignment]
     joined = serializers.BooleanField()
+
+
+class HistoryWalk(serializers.Serializer[object]):
+    """One walk through a provider's whole history. Counts are of rows: one that stood on two pages counts twice."""
+
+    id = serializers.IntegerField()
+    provider = serializers.ChoiceField(choices=names.PROVIDERS)
+    state = serializers.ChoiceField(choices=WalkState.values)
+    pages = serializers.IntegerField()
+    seen = serializers.IntegerField(help_text="Jobs read.")
+    found = serializers.IntegerField(help_text="Jobs that the store lacked.")
+    updated = serializers.IntegerField()
+    unreadable = serializers.IntegerField(help_text="Rows that were not understood.")
+    started_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    next_try_at = serializers.DateTimeField(allow_null=True, help_text="Until when a running walk waits.")
+    error = serializers.CharField(allow_blank=True, help_text="What a running walk waits for.")
+    notes = serializers.ListField(child=serializers.CharField())
+
+
+class HistoryStarted(SyncResult):
+    """A walk through the history goes on in the background. ``joined``: it was under way already."""
+
+    history = HistoryWalk()
+
+
+class HistoryProgress(serializers.Serializer[object]):
+    """The newest walk; null if there was none."""
+
+    history = HistoryWalk(allow_null=True)
 
 
 class CancelResult(serializers.Serializer[object]):
@@ -171,6 +220,44 @@ class ProviderList(serializers.Serializer[object]):
     """All providers that exist here."""
 
     providers = Provider(many=True)
+
+
+class ProviderConfigValues(serializers.Serializer[object]):
+    """What is set for a provider. ``settings``: set while running, which wins over the enterprise ``file``."""
+
+    webhook_url = serializers.CharField(allow_blank=True)
+    webhook_url_source = serializers.ChoiceField(choices=[source.value for source in ConfigSource])
+
+
+class ProviderConfig(ProviderConfigValues):
+    """The same, with the provider's name; ``config`` repeats the values for SimpleTuner's command line."""
+
+    provider = serializers.CharField()
+    config = ProviderConfigValues()
+
+
+class ProviderConfigChange(serializers.Serializer[object]):
+    """Settings to change; others stay."""
+
+    webhook_url = serializers.CharField(
+        required=False, allow_blank=True, allow_null=True, trim_whitespace=True, max_length=2000
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse settings that do not exist, by their names."""
+        unknown = sorted(str(name)[:64] for name in set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        if unknown:
+            raise serializers.ValidationError({name: ["This is not a setting."] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class WebhookReceipt(serializers.Serializer[object]):
+    """What became of a delivery. ``received`` as the verdict: it is kept, and applied later."""
+
+    received = serializers.BooleanField()
+    verdict = serializers.ChoiceField(choices=WebhookVerdict.values)
+    duplicate = serializers.BooleanField(help_text="It had come before; this time nothing was done.")
+    job_id = serializers.CharField(allow_null=True)
 
 
 class DayCost(serializers.Serializer[object]):

@@ -3,18 +3,22 @@
 from django.urls import path
 
 from jobs.api import views
+from jobs.api.provider_config import ProviderConfigView
 
 urlpatterns = [
     path("jobs", views.JobListView.as_view(), name="api-jobs"),
     path("jobs/sync", views.JobSyncView.as_view(), name="api-jobs-sync"),
+    path("jobs/sync/history", views.HistoryWalkView.as_view(), name="api-jobs-sync-history"),
     path("jobs/<str:job_id>", views.JobDetailView.as_view(), name="api-job"),
     path("jobs/<str:job_id>/inline-progress", views.JobProgressView.as_view(), name="api-job-progress"),
     path("jobs/<str:job_id>/logs", views.JobLogsView.as_view(), name="api-job-logs"),
     path("jobs/<str:job_id>/cancel", views.JobCancelView.as_view(), name="api-job-cancel"),
     path("metrics", views.MetricsView.as_view(), name="api-metrics"),
+    path("metrics/prometheus", views.PrometheusView.as_view(), name="api-metrics-prometheus"),
     path("health", views.HealthView.as_view(), name="api-health"),
     path("health/live", views.LivenessView.as_view(), name="api-health-live"),
     path("health/ready", views.ReadinessView.as_view(), name="api-health-ready"),
     path("providers", views.ProviderListView.as_view(), name="api-providers"),
     path("providers/<str:provider>/validate", views.ProviderValidateView.as_view(), name="api-provider-validate"),
+    path("providers/<str:provider>/config", ProviderConfigView.as_view(), name="api-provider-config"),
 ]

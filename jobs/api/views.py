@@ -1,9 +1,12 @@
 """One view per URL: check the request, call one service, shape the answer."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -11,8 +14,19 @@ from rest_framework.views import APIView
 
 from jobs.api import serializers
 from jobs.api.payloads import job_payloads
+from jobs.api.renderers import TextRenderer
 from jobs.models import UnifiedJob
-from jobs.services import cancelling, health, inline_progress, logs, metrics, provider_accounts, sync
+from jobs.services import (
+    cancelling,
+    exposition,
+    health,
+    history_walk,
+    inline_progress,
+    logs,
+    metrics,
+    provider_accounts,
+    sync,
+)
 from jobs.services.lookup import get_job
 
 PROBLEM = serializers.Problem
@@ -61,13 +75,20 @@ class JobSyncView(APIView):
     @extend_schema(
         operation_id="jobs_sync",
         request=serializers.SyncRequest,
-        parameters=[OpenApiParameter("provider", str, description="May stand here instead of in the body.")],
-        responses={200: serializers.SyncResult, **PROVIDER_ERRORS},
+        parameters=[
+            OpenApiParameter("provider", str, description="May stand here instead of in the body."),
+            OpenApiParameter("history", bool, description="May stand here instead of in the body."),
+        ],
+        responses={200: serializers.SyncResult, 202: serializers.HistoryStarted, **PROVIDER_ERRORS},
     )
     def post(self, request: Request) -> Response:
-        """Discover jobs that the store lacks, among the provider's 100 newest (SPEC A2)."""
-        provider = request.query_params.get("provider")
-        body = checked(serializers.SyncRequest, {"provider": provider} if provider else request.data)
+        """Discover jobs that the store lacks, among the provider's 100 newest (SPEC A2).
+
+        With `history` all jobs that the provider still lists are read, in the background: 202 at once.
+        """
+        body = checked(serializers.SyncRequest, _with_query(request, "provider", "history"))
+        if body["history"]:
+            return _start_history(body["provider"])
         done = sync.discover_jobs(body["provider"])
         return Response(
             {
@@ -88,6 +109,60 @@ def sync_message(done: sync.Discovery) -> str:
     else:
         message = f"Discovered {count} new jobs from {label}"
     return f"{message}, but only part could be read: {done.errors[0]}" if done.errors else message
+
+
+def _with_query(request: Request, *fields: str) -> Any:
+    """The body, and over it what stands in the query; a body that is no object is left for the serializer to refuse."""
+    asked = {name: value for name in fields if (value := request.query_params.get(name))}
+    if not asked or not isinstance(request.data, Mapping):
+        return asked or request.data
+    return {**{name: request.data[name] for name in fields if name in request.data}, **asked}
+
+
+def _start_history(provider: str) -> Response:
+    started = history_walk.start(provider)
+    body = {
+        "synced": 0,
+        "message": history_message(started),
+        "updated": 0,
+        "errors": [],
+        "joined": started.joined,
+        "history": history_walk.facts(started.walk),
+    }
+    return Response(body, status=status.HTTP_202_ACCEPTED)
+
+
+def history_message(started: history_walk.Start) -> str:
+    """What a walk that goes on in the background can say at once."""
+    walk, label = started.walk, started.provider_label
+    if not started.joined:
+        return f"Importing the whole history from {label} in the background"
+    return f"The history of {label} is being imported already: {walk.seen} jobs read, {walk.found} new"
+
+
+class HistoryWalkView(APIView):
+    """``/api/cloud/jobs/sync/history``."""
+
+    @extend_schema(
+        operation_id="jobs_sync_history",
+        parameters=[serializers.HistoryQuery],
+        responses={200: serializers.HistoryProgress, 400: PROBLEM},
+    )
+    def get(self, request: Request) -> Response:
+        """How far the newest walk through a provider's history is."""
+        query = checked(serializers.HistoryQuery, request.query_params)
+        walk = history_walk.latest(query["provider"])
+        return Response({"history": history_walk.facts(walk) if walk else None})
+
+    @extend_schema(
+        operation_id="jobs_sync_history_cancel",
+        parameters=[serializers.HistoryQuery],
+        responses={200: serializers.HistoryProgress, 400: PROBLEM, 409: PROBLEM},
+    )
+    def delete(self, request: Request) -> Response:
+        """End the walk that is under way; the jobs that it found stay."""
+        query = checked(serializers.HistoryQuery, request.query_params)
+        return Response({"history": history_walk.facts(history_walk.cancel(query["provider"]))})
 
 
 class JobDetailView(APIView):
@@ -122,7 +197,7 @@ class JobLogsView(APIView):
 
     @extend_schema(operation_id="jobs_logs", responses={200: serializers.JobLogs, **JOB_ERRORS, **PROVIDER_ERRORS})
     def get(self, _request: Request, job_id: str) -> Response:
-        """The whole log: the provider's, or ours when it has none any more."""
+        """The log: read from the provider just now, or our copy when it has none any more."""
         log = logs.read_log(job_id)
         return Response(
             {
@@ -131,6 +206,10 @@ class JobLogsView(APIView):
                 "source": log.source.value,
                 "is_final": log.is_final,
                 "problem": log.problem,
+                "logs_state": log.state.value,
+                "cut": log.is_cut,
+                "characters": log.characters,
+                "saved_at": log.saved_at,
             }
         )
 
@@ -175,6 +254,17 @@ class HealthView(APIView):
         """How every part is doing; 200 whatever it says, so that it can be read."""
         query = checked(serializers.HealthQuery, request.query_params)
         return Response(asdict(health.report(include_providers=query["include_replicate"])))
+
+
+class PrometheusView(APIView):
+    """``/api/cloud/metrics/prometheus``."""
+
+    renderer_classes = (TextRenderer,)
+
+    @extend_schema(operation_id="metrics_prometheus", responses={(200, TextRenderer.media_type): str})
+    def get(self, _request: Request) -> Response:
+        """Numbers for Prometheus, in its text format."""
+        return Response(exposition.exposition(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 class LivenessView(APIView):

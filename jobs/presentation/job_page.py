@@ -43,7 +43,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """The overview of a job, which is refreshed while one looks at it."""
+    """The overview of a job, which is refreshed while one looks at it. ``is_removed``: its files, by the provider."""
 
     job_id: str
     name: str
@@ -63,9 +63,11 @@ class JobPage:
     ticks_since: str
     synced: Moment | None
     sync_error: str
+    lost: Moment | None
     error: str
     provider_page: str
     output_url: str
+    is_removed: bool
     timeline: list[TimelineStep]
 
 
@@ -94,9 +96,11 @@ def job_page(job: UnifiedJob, now: datetime | None = None) -> JobPage:
         ticks_since=started.iso if started and job.status in ACTIVE else "",
         synced=moment(job.last_synced_at, now),
         sync_error=job.last_sync_error or "",
+        lost=moment(job.lost_at, now),
         error=job.error_message or "",
         provider_page=_link(metadata.get("web_url"), PROVIDER_PAGES),
         output_url=_link(job.output_url, "https://", "http://"),
+        is_removed=metadata.get("data_removed") is True,
         timeline=_timeline(job, now),
     )
 

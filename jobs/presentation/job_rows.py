@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models.fields.json import KT
 from django.utils.translation import gettext as _
 
-from jobs.lifecycle import ACTIVE, JobStatus
+from jobs.lifecycle import ACTIVE, JobStatus, LogsState
 from jobs.models import HardwarePrice, JobQuerySet
 from jobs.models.job import duration_seconds
 from jobs.presentation.costs import CostView, cost_view
@@ -39,6 +39,8 @@ COLUMNS = (
     "progress_at",
     "last_synced_at",
     "last_sync_error",
+    "lost_at",
+    "logs_state",
 )
 PROGRESS_COLUMNS = (
     "progress",
@@ -70,6 +72,8 @@ class JobRow:
     provider: str
     synced: Moment | None
     sync_error: str
+    lost: Moment | None
+    log_problem: str
 
 
 def job_rows(jobs: JobQuerySet, now: datetime) -> list[JobRow]:
@@ -102,6 +106,13 @@ def provider_label(provider: str) -> str:
     return names.LABELS.get(provider, provider) or _("This machine")
 
 
+def _log_problem(state: str) -> str:
+    """Nothing, unless some of the log is gone."""
+    return {LogsState.PARTIAL: _("Its log was saved in part."), LogsState.LOST: _("Its log is lost.")}.get(
+        LogsState(state), ""
+    )
+
+
 def _row(values: Mapping[str, Any], positions: Mapping[int, int], labels: Mapping[str, str], now: datetime) -> JobRow:
     status, started_at = values["status"], values["started_at"]
     # SQLite gives a JSON value in its own type, whatever was expected to be there.
@@ -129,4 +140,6 @@ def _row(values: Mapping[str, Any], positions: Mapping[int, int], labels: Mappin
         provider=provider_label(values["provider"]),
         synced=moment(values["last_synced_at"], now),
         sync_error=values["last_sync_error"] or "",
+        lost=moment(values["lost_at"], now),
+        log_problem=_log_problem(values["logs_state"]),
     )

@@ -18,8 +18,19 @@ class Notice:
     is_grave: bool
 
 
+# Who does not need to be told of, as the trouble of these explains it.
+CAUSES = {
+    "workers": ("redis",),
+    "beat": ("redis",),
+    "queue": ("redis", "workers"),
+    "poller": ("redis", "workers", "beat"),
+    "replicate": ("redis",),
+}
+
+
 def notices() -> list[Notice]:
     """Nothing while all is well. No provider is asked: what is remembered of its last calls is told."""
+    troubled = {part.name: part for part in health.report().components if part.status is not health.Health.HEALTHY}
     return [
         Notice(
             key=component.name,
@@ -27,11 +38,20 @@ def notices() -> list[Notice]:
             message=component.message,
             is_grave=component.status is health.Health.UNHEALTHY,
         )
-        for component in health.report().components
-        if component.status is not health.Health.HEALTHY
+        for component in troubled.values()
+        if not any(cause in troubled for cause in CAUSES.get(component.name, ()))
     ]
 
 
 def _label(name: str) -> str:
-    labels = {"database": _("Database"), "redis": _("Redis"), "poller": _("Background updates")}
+    labels = {
+        "database": _("Database"),
+        "redis": _("Redis"),
+        "workers": _("Background updates"),
+        "beat": _("Background updates"),
+        "poller": _("Background updates"),
+        "queue": _("Queue"),
+        "webhooks": _("Webhooks"),
+        "disk": _("Disk"),
+    }
     return labels.get(name) or names.LABELS.get(name, name)

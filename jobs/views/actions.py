@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from jobs.lifecycle import JobStatus
 from jobs.presentation.job_page import job_page
 from jobs.presentation.notices import notices
-from jobs.services import cancelling, sync
+from jobs.services import cancelling, history_walk, sync
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
 from jobs.services.sync import Discovery
 from jobs.views.pages import unknown_job
@@ -37,6 +37,30 @@ def sync_jobs(request: HttpRequest) -> HttpResponse:
             messages.info(request, message)
         else:
             messages.success(request, message)
+    return _back_to_list(request)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def import_history(request: HttpRequest) -> HttpResponse:
+    """Begin to read the provider's whole history in the background; the list, to which this returns, tells how far."""
+    if request.method != "POST":
+        return redirect("dashboard")
+    try:
+        history_walk.start(names.REPLICATE)
+    except ProviderError as error:
+        messages.error(request, error.message)
+    return _back_to_list(request)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def stop_history_import(request: HttpRequest) -> HttpResponse:
+    """End the import that is under way, and return to the list."""
+    if request.method != "POST":
+        return redirect("dashboard")
+    try:
+        history_walk.cancel(names.REPLICATE)
+    except InvalidState as error:
+        messages.info(request, str(error))
     return _back_to_list(request)
 
 

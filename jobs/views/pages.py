@@ -4,12 +4,15 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 
 from jobs.models import JobLog, UnifiedJob
 from jobs.presentation import job_page as presented
+from jobs.presentation.history_import import history_import
 from jobs.presentation.listing import ListState, listing
+from jobs.presentation.log_states import log_badge
 from jobs.presentation.metric_cards import metric_cards
 from jobs.presentation.notices import notices
 from jobs.services.lookup import JobNotFound, get_job
@@ -23,7 +26,7 @@ fresh = cache_control(private=True, no_cache=True)
 def dashboard(request: HttpRequest) -> HttpResponse:
     """The list of jobs and the numbers above it."""
     context = _list_context(request) | {"metrics": metric_cards(), "notices": notices()}
-    return render(request, "jobs/dashboard.html", context)
+    return render(request, "jobs/dashboard.html", context | {"import": history_import()})
 
 
 @require_safe
@@ -31,6 +34,13 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def job_list_fragment(request: HttpRequest) -> HttpResponse:
     """The list alone."""
     return render(request, "jobs/_job_list.html", _list_context(request))
+
+
+@require_safe
+@never_cache
+def history_import_fragment(request: HttpRequest) -> HttpResponse:
+    """How far the import of the history is, alone."""
+    return render(request, "jobs/_history_import.html", {"import": history_import()})
 
 
 @require_safe
@@ -59,6 +69,7 @@ def job(request: HttpRequest, job_id: str) -> HttpResponse:
         "job": presented.job_page(found),
         "settings": presented.settings_of(found),
         "stored_log": presented.stored_log(found),
+        "log_badge": log_badge(found, timezone.now()),
         "notices": notices(),
     }
     return render(request, "jobs/job.html", context)
@@ -77,8 +88,19 @@ def job_fragment(request: HttpRequest, job_id: str) -> HttpResponse:
 
 @require_safe
 @never_cache
+def log_state_fragment(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Where the log of one job is, alone."""
+    try:
+        found = get_job(job_id)
+    except JobNotFound:
+        return unknown_job(request, job_id)
+    return render(request, "jobs/_log_state.html", {"log_badge": log_badge(found, timezone.now())})
+
+
+@require_safe
+@never_cache
 def job_log(request: HttpRequest, job_id: str) -> HttpResponse:
-    """Our copy of a job's log as a file, as the provider sent it."""
+    """Our copy of a job's log as a file, with its control characters; where some is missing, a line says so."""
     try:
         found = get_job(job_id, UnifiedJob.objects.only("job_id"))
     except JobNotFound:

@@ -29,6 +29,12 @@ export async function postJSON(url, body = {}) {
 }
 
 /** @param {string} url */
+export async function deleteJSON(url) {
+  const response = await send(url, { method: "DELETE", headers: { Accept: "application/json" } });
+  return response.json();
+}
+
+/** @param {string} url */
 export async function getHTML(url) {
   const response = await send(url, { headers: { Accept: "text/html" } });
   return response.text();

@@ -2,6 +2,7 @@
 import "./elements/cancel-job.js";
 import "./elements/connection-chip.js";
 import "./elements/copy-button.js";
+import "./elements/history-import.js";
 import "./elements/job-progress.js";
 import "./elements/live-duration.js";
 import "./elements/live-fragment.js";

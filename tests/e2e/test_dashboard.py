@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -299,6 +299,22 @@ def test_a_log_is_text_and_nothing_else(
     ]
     assert page.locator(".log *").count() == 0
     assert page.title() == "logged · SimpleTuner Cloud"
+
+
+def test_a_page_says_when_the_end_of_the_log_has_been_saved(
+    page: Page, sandbox: RunningSandbox, web: str, make_snapshot: MakeSnapshot, complaints: list[str]
+) -> None:
+    external_id = add_running(sandbox, logs="step 1\n")
+    apply_snapshot(make_snapshot(external_id=external_id), source=Source.SYNC, create=True)
+    page.goto(f"{web}/jobs/{external_id}")
+    badge = page.locator("[data-logs-state]")
+    expect(badge).to_have_text("Live")
+    at = datetime.now(UTC) - timedelta(minutes=2)
+    sandbox.change_job(external_id, status="succeeded", completed_at=at.isoformat(), logs="step 1\ndone\n")
+    ended = make_snapshot(external_id=external_id, status="completed", raw_status="succeeded", completed_at=at)
+    apply_snapshot(ended, source=Source.WEBHOOK)
+    expect(badge).to_have_text("Saved", timeout=ASKED_AGAIN)
+    expect(page.locator(".log")).to_contain_text("done")
 
 
 def test_a_log_is_followed_until_one_scrolls_up(

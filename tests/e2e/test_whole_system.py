@@ -11,14 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import requests
 from playwright.sync_api import Page
@@ -40,6 +38,8 @@ class System:
     url: str
     home: Path
     process: subprocess.Popen[str]
+    # What the document's first command answered, before any test had its turn.
+    first_sync: dict[str, Any]
 
     def get(self, path: str) -> Any:
         answer = requests.get(self.url + path, timeout=15)
@@ -62,7 +62,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         "SIMPLETUNER_ENTERPRISE_CONFIG": str(home / "none.yaml"),
     }
     if os.environ.get("TEST_DATABASE") == "postgresql":
-        environment["DATABASE_URL"] = new_postgresql_database()
+        environment["DATABASE_URL"] = servers.new_postgresql_database("whole")
     process = subprocess.Popen(
         [sys.executable, "manage.py", "up"],
         env=environment,
@@ -77,20 +77,11 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until_ready(url, process, lines)
-        yield System(url, home, process)
+        yield System(url, home, process, first_sync=curl("-X", "POST", f"{url}/api/cloud/jobs/sync"))
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0, "".join(lines[-40:])
         reader.join(timeout=5)
-
-
-def new_postgresql_database() -> str:
-    """A fresh database on the test server."""
-    url = servers.postgresql_url()
-    name = f"whole_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return url.replace("/postgres?", f"/{name}?")
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[str], lines: list[str]) -> None:
@@ -114,7 +105,7 @@ def curl(*arguments: str) -> Any:
 
 def test_the_documents_commands_work_as_they_stand(system: System) -> None:
     assert curl(f"{system.url}/api/cloud/providers/replicate/validate")["valid"] is True
-    body = curl("-X", "POST", f"{system.url}/api/cloud/jobs/sync")
+    body = system.first_sync
     assert body["synced"] >= 1
     assert body["message"] == f"Discovered {body['synced']} new jobs from Replicate"
     log = (system.home / "server.log").read_text()

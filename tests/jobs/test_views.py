@@ -1,7 +1,7 @@
 """The pages and their fragments, without a browser: jobs.views and jobs.presentation."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import strip_tags
 from pytest_django import Settings
 
 from jobs.lifecycle import JobStatus
@@ -278,6 +279,102 @@ def test_the_stored_log_can_be_read_and_downloaded_without_a_script(client: Clie
     assert response.content.decode() == raw
     assert response.headers["Content-Disposition"] == 'attachment; filename="a-b-.log"'
     assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_the_saved_log_is_a_file_and_never_a_page(client: Client, make_job: MakeJob) -> None:
+    job = make_job()
+    log = JobLog(job=job)
+    log.replace("<script>alert(1)</script>", is_final=True)
+    log.save()
+    headers = client.get(f"/jobs/{job.job_id}/saved.log").headers
+    assert headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert headers["Content-Disposition"].startswith("attachment; ")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept", "words"),
+    [
+        pytest.param({"status": "running"}, "", "Live", id="running"),
+        pytest.param(
+            {"status": "failed"}, "", "Not saved yet The end of the log is still to be read from Replicate.", id="ended"
+        ),
+        pytest.param({"status": "completed", "logs_state": "saved"}, "step 1", "Saved", id="saved"),
+        pytest.param(
+            {"status": "completed", "logs_state": "saved"}, "", "Saved The job wrote no log.", id="saved and empty"
+        ),
+        pytest.param(
+            {"status": "cancelled", "logs_state": "saved"},
+            "",
+            "Saved The job ended before it started: it has no log.",
+            id="never ran",
+        ),
+        pytest.param(
+            {"status": "failed", "logs_state": "partial", "completed_at": datetime(2026, 11, 20, 12, tzinfo=UTC)},
+            "step 1",
+            "Saved in part Replicate deleted it at 20 Nov 2026, 13:00:00 UTC, before its end could be read.",
+            id="partial",
+        ),
+        pytest.param(
+            {"status": "failed", "logs_state": "lost", "completed_at": datetime(2026, 11, 20, 12, tzinfo=UTC)},
+            "",
+            "Lost Replicate deleted it at 20 Nov 2026, 13:00:00 UTC, before it could be read.",
+            id="lost",
+        ),
+        pytest.param(
+            {"status": "running", "logs_state": "partial", "lost_at": HOUR_AGO},
+            "step 1",
+            "Saved in part Replicate does not know this job any more.",
+            id="unknown to its provider",
+        ),
+    ],
+)
+def test_page_says_where_the_log_is(
+    client: Client, make_job: MakeJob, fields: dict[str, object], kept: str, words: str
+) -> None:
+    job = make_job(**fields)
+    if kept:
+        log = JobLog(job=job)
+        log.replace(kept, is_final=fields.get("logs_state") == "saved")
+        log.save()
+    fragment = text_of(client, f"/fragments/jobs/{job.job_id}/log-state")
+    assert " ".join(strip_tags(fragment).split()) == words
+    assert fragment.strip() in text_of(client, f"/jobs/{job.job_id}")
+
+
+def test_page_says_that_a_log_was_cut(client: Client, make_job: MakeJob, settings: Settings) -> None:
+    settings.LOG_ARCHIVE_BYTES = 1000
+    job = make_job(status="completed", logs_state="partial")
+    log = JobLog(job=job)
+    log.replace("line\n" * 1000, is_final=True)
+    log.save()
+    assert "longer than what is kept of one log" in text_of(client, f"/jobs/{job.job_id}")
+
+
+def test_fragment_about_an_unknown_jobs_log_is_a_404(client: Client, db: None) -> None:
+    assert client.get("/fragments/jobs/nobody/log-state").status_code == 404
+
+
+def test_list_speaks_of_logs_only_where_some_is_gone(client: Client, make_job: MakeJob) -> None:
+    for state in ("live", "saved"):
+        make_job(status="completed", logs_state=state)
+    assert "log-problem" not in text_of(client, "/fragments/jobs")
+    make_job(status="completed", logs_state="partial")
+    make_job(status="completed", logs_state="lost")
+    html = text_of(client, "/fragments/jobs")
+    assert (html.count("Its log was saved in part."), html.count("Its log is lost.")) == (2, 2)
+
+
+def test_output_that_the_provider_removed_is_named_and_not_linked(client: Client, make_job: MakeJob) -> None:
+    url = "https://replicate.delivery/out.tar"
+    job = make_job(status="completed", output_url=url, metadata={"data_removed": True})
+    html = text_of(client, f"/jobs/{job.job_id}")
+    assert "Replicate has removed the output of this job." in html
+    assert url in html
+    assert f'href="{url}"' not in html
 
 
 def test_only_the_end_of_a_long_log_is_in_the_page() -> None:

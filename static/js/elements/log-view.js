@@ -1,12 +1,13 @@
 // <log-view src overview>: the log of a job, as text and nothing else. `overview` is the id of the fragment that knows
-// the job's status; while it runs the log is read every 5 s.
+// the job's status; the log is read every 5 s until its end has been.
 import { getJSON } from "../api.js";
-import { on } from "../bus.js";
+import { emit, on } from "../bus.js";
 import { fill, gettext, language, ngettext } from "../i18n.js";
 import { GrowingLog } from "../log-text.js";
 import { copyText } from "./copy-button.js";
 
 const ASK_EVERY_MS = 5000;
+const RUNS_OR_HAS_RUN = ["running", "completed", "failed", "cancelled"];
 // More lines than this make every change slow; the download has them all.
 const MOST_LINES = 5000;
 // How far from its end a log may be scrolled and still be followed.
@@ -25,6 +26,7 @@ customElements.define(
     /** @type {Text[]} one node a line, so that only what changed is written */
     #nodes = [];
     #hasLoaded = false;
+    #isFinal = false;
 
     connectedCallback() {
       this.#life = new AbortController();
@@ -80,12 +82,12 @@ customElements.define(
         }
       }
       clearTimeout(this.#timer);
-      if (!signal.aborted && this.#status === "running") {
+      if (!signal.aborted && !this.#isFinal && RUNS_OR_HAS_RUN.includes(this.#status)) {
         this.#timer = setTimeout(() => this.#load(), ASK_EVERY_MS);
       }
     }
 
-    #show({ logs, source, is_final: isFinal, problem }) {
+    #show({ logs, source, is_final: isFinal, problem, logs_state: state }) {
       const before = this.#log.lines.length;
       const firstChanged = this.#log.replace(logs);
       this.#draw(firstChanged);
@@ -95,11 +97,13 @@ customElements.define(
         this.#unseen += Math.max(this.#log.lines.length - before, 0);
       }
       this.#hasLoaded = true;
+      this.#isFinal = isFinal;
+      this.#tellState(state);
       this.#part("empty").hidden = this.#log.lines.length > 0;
       this.#part("empty").textContent = isFinal
-        ? gettext("There is no log: the job wrote none, or its provider no longer has it.")
+        ? gettext("There is no log.")
         : gettext("The log is empty so far.");
-      this.#part("standing").textContent = this.#standing(source, isFinal, problem);
+      this.#part("standing").textContent = this.#standing(source, problem);
       this.#showLatestButton();
     }
 
@@ -130,12 +134,18 @@ customElements.define(
       }
     }
 
-    #standing(source, isFinal, problem) {
+    /** The badge is the server's to draw; it is asked for when what it says has changed. */
+    #tellState(state) {
+      const badge = this.querySelector("[data-logs-state]");
+      if (badge && badge.dataset.logsState !== state) {
+        emit("log-state", {});
+      }
+    }
+
+    #standing(source, problem) {
       const parts = [];
       if (problem) {
         parts.push(problem, gettext("This is the copy saved here."));
-      } else if (isFinal && this.#log.lines.length > 0) {
-        parts.push(gettext("Complete, saved here"));
       } else if (source === "provider" && this.#status === "running") {
         parts.push(gettext("Read every 5 s"));
       }

@@ -22,7 +22,7 @@ JOB_KEYS = {
     *("job_id", "job_type", "provider", "external_id", "status", "config_name", "created_at", "started_at"),
     *("completed_at", "finished_at", "cost_usd", "hardware_type", "error_message", "output_url", "duration_seconds"),
     *("is_active", "is_terminal", "stage", "progress", "last_log", "queue_position", "last_synced_at"),
-    *("last_sync_error", "metadata"),
+    *("last_sync_error", "lost_at", "logs_state", "metadata"),
 }
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
