@@ -35,6 +35,21 @@ MakeJob = Callable[..., UnifiedJob]
 MakeSnapshot = Callable[..., JobSnapshot]
 
 
+# Files that take long, so that no process is left alone with one in the end; the first does not disturb the second.
+LONG_FILES = ("chaos/test_chaos.py", "properties/test_store_machine.py", "test_processes.py", "test_whole_system.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first; the order of all others stays as it is."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((number for number, name in enumerate(LONG_FILES) if path.endswith(name)), len(LONG_FILES))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True)
 def _fresh_state() -> Iterator[None]:
     """No provider, lease or shared answer outlives its test."""

@@ -13,7 +13,7 @@ from tests import servers
 
 DATABASES = ("sqlite", "postgresql")
 # A file stays in one process: the browser of a file is started once.
-PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile")
+PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 # Debian's package -> the names its program may have.
 PROGRAMS = {"chromium": servers.BROWSERS, "curl": ("curl",)}
 
