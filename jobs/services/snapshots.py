@@ -19,8 +19,9 @@ from providers.snapshots import JobSnapshot
 logger = structlog.get_logger(__name__)
 
 BATCH_ROWS = 500
-# Two writers may meet in discovering the same job: the loser starts over and finds the row.
-ATTEMPTS = 3
+# Two writers may meet in discovering the same job: the loser starts over and finds the row. A batch can lose more than
+# once, to writers that bring in its jobs one by one.
+ATTEMPTS = 10
 # Any constant will do, as long as nothing else in this database takes the same advisory lock.
 HISTORY_LOCK = 0x53544331
 
@@ -76,7 +77,8 @@ def _apply_batch(snapshots: Sequence[JobSnapshot], *, source: Source, create: bo
     grown, standings = log_keeping.take_over(reports, now)
     for key, names in standings.items():
         changed[key] |= names
-    UnifiedJob.objects.bulk_create(new.values())
+    # In one order too: of two batches that bring in the same jobs, one waits for the other and not both.
+    UnifiedJob.objects.bulk_create(sorted(new.values(), key=_key))
     touched = [rows[key] for key in changed if key in rows]
     fields = frozenset().union(*(changed[key] for key in changed if key in rows))
     if fields:
