@@ -512,3 +512,11 @@ def test_times_are_told_as_distance_from_now(ago: timedelta, told: str) -> None:
 )
 def test_money_is_told_to_the_cent(amount: str, told: str) -> None:
     assert money(Decimal(amount)) == told
+
+
+def test_a_time_is_told_in_full_too_and_in_utc_for_scripts(client: Client, make_job: MakeJob) -> None:
+    job = make_job(created_at=datetime(2026, 2, 28, 23, 59, 59, tzinfo=timezone.get_fixed_timezone(-330)))
+    for address in ("/", f"/jobs/{job.job_id}"):
+        html = text_of(client, address)
+        assert 'datetime="2026-03-01T05:29:59.000Z"' in html
+        assert "1 Mar 2026, 05:29:59 UTC" in html

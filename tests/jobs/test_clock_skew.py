@@ -1,0 +1,45 @@
+"""Clocks that disagree: the provider's, the web server's and the worker's need not be the same."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.test import Client
+
+from jobs.lifecycle import Source
+from jobs.models import UnifiedJob
+from jobs.services.snapshots import apply_snapshots
+from providers.snapshots import JobSnapshot
+from tests.jobs.properties.test_confluence import NOON, facts_of, life, rows, said
+
+pytestmark = pytest.mark.django_db
+
+SKEWS = [timedelta(minutes=-10), timedelta(minutes=10), timedelta(days=-366)]
+
+
+def told(snapshots: list[JobSnapshot], ours: timedelta) -> None:
+    """Hear of a job while our clock differs from its provider's by that much."""
+    for snapshot in snapshots:
+        with time_machine.travel(snapshot.as_of + ours, tick=False):
+            apply_snapshots([snapshot], source=Source.POLLER, create=True)
+
+
+@pytest.mark.parametrize("ours", SKEWS)
+def test_row_is_the_same_whatever_our_clock_says(ours: timedelta) -> None:
+    facts = facts_of(life("failed"))
+    told(facts, timedelta(0))
+    right = rows()
+    UnifiedJob.objects.all().delete()
+    told(facts, ours)
+    assert rows() == right
+
+
+@pytest.mark.parametrize("ours", SKEWS)
+def test_no_time_and_no_sum_is_negative_while_our_clock_is_off(client: Client, ours: timedelta) -> None:
+    told([said(life("succeeded"), 60)], ours)
+    with time_machine.travel(NOON + timedelta(seconds=60) + ours, tick=False):
+        (shown,) = client.get("/api/cloud/jobs").json()["jobs"]
+    assert shown["status"] == "running"
+    assert shown["duration_seconds"] >= 0
+    assert shown["cost_usd"] is not None
+    assert float(shown["cost_usd"]) >= 0
