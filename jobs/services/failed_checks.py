@@ -178,7 +178,10 @@ def _record_by_message(provider: str, failures: Iterable[FetchFailure]) -> None:
         grouped[failure.error.message].append(failure.external_id)
     for message, ids in grouped.items():
         for start in range(0, len(ids), BATCH_ROWS):
-            jobs = UnifiedJob.objects.filter(provider=provider, external_id__in=ids[start : start + BATCH_ROWS])
+            # One that somebody else saw the end of meanwhile needs no check any more.
+            jobs = UnifiedJob.objects.active().filter(
+                provider=provider, external_id__in=ids[start : start + BATCH_ROWS]
+            )
             record_failure(list(jobs.values_list("pk", flat=True)), message)
 
 

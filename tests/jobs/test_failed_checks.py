@@ -221,6 +221,15 @@ def test_trouble_of_the_whole_provider_counts_against_no_job(sandbox: RunningSan
     assert provider_state("replicate").is_failing
 
 
+def test_job_that_ended_while_its_provider_was_asked_in_vain_is_not_marked(make_job: MakeJob) -> None:
+    ended = old_job(make_job, status="completed")
+    running = old_job(make_job)
+    for job in (ended, running):
+        fail(job, ProviderUnavailable("Replicate cannot be reached."))
+        job.refresh_from_db()
+    assert (ended.last_sync_error, running.last_sync_error) == (None, "Replicate cannot be reached.")
+
+
 def test_what_is_said_of_a_lost_job_is_not_overwritten_by_a_providers_trouble(make_job: MakeJob) -> None:
     job = old_job(make_job)
     fail(job, RemoteJobNotFound("x"))
