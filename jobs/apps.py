@@ -12,9 +12,10 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         # Imported here because models exist only now.
-        from jobs.services import call_governor, telemetry
+        from jobs.services import call_governor, provider_calls, telemetry
         from providers import registry
 
         registry.govern_calls(call_governor.CallGovernor)
-        if telemetry.count_provider_call not in call_governor.observers:
-            call_governor.observers.append(telemetry.count_provider_call)
+        for observer in (telemetry.count_provider_call, provider_calls.note_clock):
+            if observer not in call_governor.observers:
+                call_governor.observers.append(observer)

@@ -14,6 +14,8 @@ class CallReport:
     ``subject``: the path itself if it is about one thing of many, so that its trouble is not taken for the provider's.
     ``status``: the HTTP status, ``None`` without an answer. ``remaining``, ``reset_seconds``: the provider's own count
     of the calls that are left (``ratelimit-remaining``, ``ratelimit-reset``), where it says so.
+    ``clock_ahead_seconds``: by how much the provider's clock is ahead of ours at least; negative if it is behind,
+    ``None`` if it was not told.
     """
 
     method: str
@@ -24,6 +26,7 @@ class CallReport:
     subject: str = ""
     remaining: int | None = None
     reset_seconds: float | None = None
+    clock_ahead_seconds: float | None = None
 
 
 class CallGovernor(Protocol):

@@ -111,7 +111,7 @@ class ApiClient:
     ) -> ApiAnswer:
         route = _route(path)
         headers = self._governor.admit(method, route)
-        started = time.monotonic()
+        started, started_at = time.monotonic(), time.time()
         answered: list[requests.Response] = []
         error: ProviderError | None = None
         try:
@@ -131,6 +131,7 @@ class ApiClient:
                     subject="" if route == path else path,
                     remaining=_count(response, "ratelimit-remaining"),
                     reset_seconds=_count(response, "ratelimit-reset"),
+                    clock_ahead_seconds=_clock_ahead(response, started_at, time.time()),
                 )
             )
 
@@ -239,6 +240,17 @@ def _is_lost_connection(cause: BaseException | None) -> bool:
         cause,
         requests.ConnectionError | requests.exceptions.ChunkedEncodingError | urllib3.exceptions.ProtocolError,
     )
+
+
+def _clock_ahead(response: requests.Response | None, started_at: float, ended_at: float) -> float | None:
+    """How far the ``Date`` of an answer lies outside the call; it is in whole seconds, and a cache's is an old one."""
+    if response is None or "Age" in response.headers:
+        return None
+    date = _http_date(response.headers.get("Date", ""))
+    if date is None:
+        return None
+    stamp = date.timestamp()
+    return min(stamp + 1.0 - started_at, 0.0) + max(stamp - ended_at, 0.0)
 
 
 def _wait_no_longer_than(response: requests.Response, seconds: float) -> None:

@@ -33,6 +33,8 @@ from providers import registry
 STARTED = time.monotonic()
 # Until then, nobody wonders where the other processes are.
 START_SECONDS = 15.0
+# Between machines that keep time by NTP it is well below a second.
+CLOCK_TOLERANCE_SECONDS = 30.0
 LATE_AFTER_INTERVALS = 3
 # A worker and a beat that live but have had nothing to do for so long: something ticks every five seconds.
 IDLE_SECONDS = 60.0
@@ -306,6 +308,16 @@ def _remembered_provider(name: str) -> Component:
         return Component(name, Health.DEGRADED, state.last_error or breaker.reason)
     if state.last_success_at is None:
         return Component(name, Health.HEALTHY, _("not asked yet"))
+    ahead = state.clock_ahead_seconds
+    if abs(ahead) >= CLOCK_TOLERANCE_SECONDS:
+        text = (
+            _("Our clock is %(seconds)d s behind the provider's. Set it: from 5 minutes on webhooks are refused.")
+            if ahead > 0
+            else _(
+                "Our clock is %(seconds)d s ahead of the provider's. Set it: from 5 minutes on webhooks are refused."
+            )
+        )
+        return Component(name, Health.DEGRADED, text % {"seconds": abs(ahead)})
     return Component(
         name, Health.HEALTHY, _("last answer at %(time)s UTC") % {"time": f"{state.last_success_at:%H:%M:%S}"}
     )

@@ -19,6 +19,7 @@ from jobs.circuit_breaker import BreakerState
 from jobs.services.call_governor import BreakerFacts, breaker_state
 from providers import registry
 from providers.base import Provider
+from providers.calls import CallReport
 from providers.errors import (
     ProviderAuthError,
     ProviderError,
@@ -30,18 +31,25 @@ from providers.errors import (
 
 logger = structlog.get_logger(__name__)
 
+# What this process last heard of the providers' clocks. It is told to the others with the next success.
+_clocks_ahead: dict[str, float] = {}
+
 # These say something of the request, not of the provider: it was reached, and it answered.
 ANSWERS = (RemoteJobNotFound, ProviderRejected)
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderState:
-    """How a provider's last calls went, and whether it is asked at present."""
+    """How a provider's last calls went, and whether it is asked at present.
+
+    ``clock_ahead_seconds``: by how much its clock is ahead of ours; negative if it is behind.
+    """
 
     last_success_at: datetime | None = None
     last_error_at: datetime | None = None
     last_error: str = ""
     breaker: BreakerFacts = field(default_factory=BreakerFacts)
+    clock_ahead_seconds: float = 0.0
 
     @property
     def resting_until(self) -> datetime | None:
@@ -73,7 +81,19 @@ def asking(name: str) -> Iterator[Provider]:
 
 def note_success(name: str) -> None:
     """Remember that the provider answered."""
-    _note(name, {"last_success_at": timezone.now().isoformat()})
+    ahead = _clocks_ahead.get(name, 0.0)
+    _note(name, {"last_success_at": timezone.now().isoformat(), "clock_ahead_seconds": round(ahead, 1)})
+
+
+def note_clock(name: str, report: CallReport) -> None:
+    """Remember what one call told of the provider's clock."""
+    if report.clock_ahead_seconds is not None:
+        _clocks_ahead[name] = report.clock_ahead_seconds
+
+
+def forget_clocks() -> None:
+    """Drop what this process has heard of the providers' clocks."""
+    _clocks_ahead.clear()
 
 
 def note_failure(name: str, error: ProviderError) -> None:
@@ -102,6 +122,7 @@ def provider_state(name: str) -> ProviderState:
         last_error_at=_time(facts.get("last_error_at")),
         last_error=facts.get("last_error", ""),
         breaker=breaker,
+        clock_ahead_seconds=float(facts.get("clock_ahead_seconds", 0.0)),
     )
 
 

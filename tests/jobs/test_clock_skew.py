@@ -1,13 +1,17 @@
 """Clocks that disagree: the provider's, the web server's and the worker's need not be the same."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 import time_machine
 from django.test import Client
+from responses import RequestsMock
 
 from jobs.lifecycle import Source
 from jobs.models import UnifiedJob
+from jobs.services import health
+from jobs.services.provider_accounts import validate
 from jobs.services.snapshots import apply_snapshots
 from providers.snapshots import JobSnapshot
 from tests.jobs.properties.test_confluence import NOON, facts_of, life, rows, said
@@ -32,6 +36,27 @@ def test_row_is_the_same_whatever_our_clock_says(ours: timedelta) -> None:
     UnifiedJob.objects.all().delete()
     told(facts, ours)
     assert rows() == right
+
+
+@pytest.mark.parametrize(
+    ("ours", "told_of_it"),
+    [
+        (timedelta(minutes=-10), "Our clock is 600 s behind the provider's"),
+        (timedelta(minutes=10), "Our clock is 599 s ahead of the provider's"),
+        (timedelta(seconds=2), "last answer at"),
+    ],
+)
+def test_health_tells_by_how_much_our_clock_is_off(ours: timedelta, told_of_it: str, http: RequestsMock) -> None:
+    answered_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    http.get(
+        "https://replicate.invalid/v1/account",
+        json={"username": "us"},
+        headers={"Date": format_datetime(answered_at, usegmt=True)},
+    )
+    with time_machine.travel(answered_at + ours, tick=False):
+        assert validate("replicate").account
+        (told,) = [part for part in health.report().components if part.name == "replicate"]
+    assert told.message.startswith(told_of_it)
 
 
 @pytest.mark.parametrize("ours", SKEWS)
