@@ -16,6 +16,8 @@ SHORTEST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 300.0
 # After that, a probe whose sender died is given up; a call's own deadline is well below.
 PROBE_SECONDS = 30.0
+# A provider that stumbles may refuse a good token for a moment: jobs must not run unseen for a quarter of an hour then.
+FIRST_REFUSED_PAUSE_SECONDS = 120.0
 REFUSED_PAUSE_SECONDS = 900.0
 # Between two checks that people ask for.
 CHECK_PAUSE_SECONDS = 5.0
@@ -41,7 +43,8 @@ class Breaker:
     """What the last calls of an account taught.
 
     ``silent``: calls in a row without an answer. ``subject``: the one job they were about, ``SEVERAL`` if they were
-    about more. ``openings`` in a row. ``until``: nobody calls before. ``rest_until``: the provider asked for rest.
+    about more. ``openings`` in a row, or refusals by a probe.
+    ``is_probing`` a refused token. ``until``: nobody calls before. ``rest_until``: the provider asked for rest.
     """
 
     state: BreakerState = BreakerState.CLOSED
@@ -53,6 +56,7 @@ class Breaker:
     tried_at: float | None = None
     reason: str = ""
     rest_until: float | None = None
+    is_probing: bool = False
 
     def is_resting(self, now: float) -> bool:
         """Whether the provider's "slow down" still holds."""
@@ -70,7 +74,7 @@ class Breaker:
         if not is_due:
             return None
         if self.state is BreakerState.REFUSED:
-            return replace(self, tried_at=now, until=now + REFUSED_PAUSE_SECONDS)
+            return replace(self, tried_at=now, until=now + PROBE_SECONDS, is_probing=True)
         return replace(self, state=BreakerState.HALF_OPEN, tried_at=now, until=now + PROBE_SECONDS)
 
     def after_answer(self, now: float) -> "Breaker":
@@ -97,7 +101,11 @@ class Breaker:
     def after_refusal(self, now: float, reason: str, *, subject: str) -> "Breaker":
         """The token was refused; with a ``subject`` it may be that the token does for all but this one job."""
         if self.state is BreakerState.REFUSED:
-            return replace(self, reason=reason, until=now + REFUSED_PAUSE_SECONDS)
+            if not self.is_probing:
+                # A call that was under way when the first one was refused.
+                return self
+            pause = min(FIRST_REFUSED_PAUSE_SECONDS * 2.0 ** min(self.openings + 1, 30), REFUSED_PAUSE_SECONDS)
+            return replace(self, reason=reason, openings=self.openings + 1, until=now + pause, is_probing=False)
         if subject and self.state is BreakerState.CLOSED:
             suspect = self._suspecting(subject)
             if not suspect._is_proven:
@@ -105,7 +113,7 @@ class Breaker:
         return Breaker(
             state=BreakerState.REFUSED,
             since=now,
-            until=now + REFUSED_PAUSE_SECONDS,
+            until=now + FIRST_REFUSED_PAUSE_SECONDS,
             tried_at=now,
             reason=reason,
             rest_until=self.rest_until,

@@ -78,7 +78,7 @@ def is_admitted(account: CallGovernor, *call: str) -> bool:
 
 def pass_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on every pause is over as soon as it begins."""
-    for name in ("SHORTEST_PAUSE_SECONDS", "FIRST_PAUSE_SECONDS", "REFUSED_PAUSE_SECONDS"):
+    for name in ("SHORTEST_PAUSE_SECONDS", "FIRST_PAUSE_SECONDS", "FIRST_REFUSED_PAUSE_SECONDS"):
         monkeypatch.setattr(circuit_breaker, name, 0.0)
 
 

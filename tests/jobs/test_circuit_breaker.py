@@ -118,17 +118,28 @@ def test_calls_that_were_under_way_do_not_prolong_the_pause() -> None:
     assert silent(breaker, now=NOW + 3) == breaker
 
 
-def test_refused_token_is_tried_every_quarter_of_an_hour_and_stays_refused() -> None:
+def test_refused_token_is_tried_ever_more_rarely_and_stays_refused() -> None:
     refused = Breaker().after_refusal(NOW, "Refused.", subject="")
-    assert refused.state is BreakerState.REFUSED
-    assert refused.admit(NOW + REFUSED_PAUSE_SECONDS - 1) is None
-    probe = refused.admit(NOW + REFUSED_PAUSE_SECONDS)
-    assert probe is not None
-    assert probe.state is BreakerState.REFUSED
-    assert probe.admit(NOW + REFUSED_PAUSE_SECONDS + 1) is None
-    again = probe.after_refusal(NOW + REFUSED_PAUSE_SECONDS, "Refused.", subject="")
-    assert (again.state, again.since) == (BreakerState.REFUSED, NOW)
-    assert probe.after_answer(NOW) == Breaker()
+    now, pauses = NOW, []
+    for _ in range(5):
+        assert refused.state is BreakerState.REFUSED
+        assert refused.until is not None
+        pauses.append(refused.until - now)
+        now = refused.until
+        assert refused.admit(now - 1) is None
+        probe = refused.admit(now)
+        assert probe is not None
+        assert probe.state is BreakerState.REFUSED
+        assert probe.admit(now + 1) is None
+        assert probe.after_answer(now) == Breaker()
+        refused = probe.after_refusal(now, "Refused.", subject="")
+    assert pauses == [120.0, 240.0, 480.0, REFUSED_PAUSE_SECONDS, REFUSED_PAUSE_SECONDS]
+    assert refused.since == NOW
+
+
+def test_calls_that_were_under_way_do_not_prolong_a_refusal() -> None:
+    refused = Breaker().after_refusal(NOW, "Refused.", subject="")
+    assert refused.after_refusal(NOW + 1, "Refused.", subject="") == refused
 
 
 def test_person_may_check_a_refused_token_at_once_but_not_again_and_again() -> None:
