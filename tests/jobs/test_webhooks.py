@@ -93,7 +93,7 @@ def test_terminal_delivery_settles_the_job_with_its_log_and_output(make_job: Mak
     assert JobLog.objects.get().text == "Training: 100% 10/10\n"
 
 
-@pytest.mark.parametrize("changed", [{"secret": "whsec_b3RoZXI="}, {"stamp": 1}, {"stamp": int(time.time()) + 400}])
+@pytest.mark.parametrize("changed", [{"secret": "whsec_b3RoZXI="}, {"stamp": 1}, {"stamp": 10_000_000_000}])
 def test_badly_signed_delivery_leaves_nothing_but_a_count(make_job: MakeJob, changed: dict[str, Any]) -> None:
     job = make_job(external_id=JOB, status="queued")
     with pytest.raises(InvalidWebhook):
