@@ -73,7 +73,7 @@ def test_every_bad_signature_gets_the_same_answer_and_leaves_nothing(web: str, s
         good | {"webhook-timestamp": "1e400"},
         good | {"webhook-timestamp": "-5"},
         signed(body, stamp=int(time.time()) - 301),
-        signed(body, stamp=int(time.time()) + 305),
+        signed(body, stamp=int(time.time()) + 400),
         signed(body, secret="whsec_b3RoZXI="),
         signed(body + b" "),
     ]
