@@ -36,10 +36,6 @@ ALLOWED = (
         "Redis was killed or frozen: the worker says so, and connects again.",
     ),
     Expected(
-        re.compile(r"Task jobs\.tasks\.\w+\S* raised unexpected: (?:\w+:)?(?:LockNotOwned|Connection|Timeout)Error"),
-        "Redis was killed or frozen under a task: it may not go on alone, and the next tick does.",
-    ),
-    Expected(
         re.compile(r"provider refused the token; it is not asked any more"),
         "The provider refused the token for a while, which an operator has to be told, once each time.",
     ),

@@ -1,5 +1,6 @@
 """A database that is locked, read-only, full or gone is told as 503 "try again", and nothing is half-written."""
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -8,9 +9,10 @@ import pytest
 import requests
 from django.db import InterfaceError, OperationalError, connection, connections
 from django.test import Client
+from redis.exceptions import LockNotOwnedError
 
 from jobs import tasks
-from jobs.models import UnifiedJob
+from jobs.models import QueueEntry, UnifiedJob
 from jobs.services import queue
 from tests.conftest import MakeJob
 
@@ -116,17 +118,35 @@ def test_trouble_before_any_view_is_told_as_json_below_api(client: Client, monke
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
 
 
-def test_a_tick_that_met_trouble_is_followed_by_one_that_works(
-    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("trouble", "level", "told"),
+    [
+        (OperationalError("database is locked"), logging.ERROR, "the database does not answer"),
+        (LockNotOwnedError("lost"), logging.WARNING, "Redis is away, or was"),
+    ],
+)
+def test_a_tick_that_met_trouble_says_so_in_one_line_and_is_followed_by_one_that_works(
+    make_job: MakeJob,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    trouble: Exception,
+    level: int,
+    told: str,
 ) -> None:
-    def refuse() -> int:
-        raise OperationalError("database is locked")
+    ended = QueueEntry.objects.create(job=make_job(status="completed"))
 
-    monkeypatch.setattr(queue, "settle_entries", refuse)
-    with pytest.raises(OperationalError):
-        tasks.process_queue()
+    def settle_entries() -> int:
+        raise trouble
+
+    monkeypatch.setattr(queue, "settle_entries", settle_entries)
+    tasks.process_queue()
+    assert [(record.levelno, record.exc_info) for record in caplog.records if told in record.getMessage()] == [
+        (level, None)
+    ]
     monkeypatch.undo()
     tasks.process_queue()
+    ended.refresh_from_db()
+    assert ended.status == "completed"
 
 
 @pytest.fixture
