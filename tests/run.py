@@ -12,6 +12,9 @@ import sys
 from tests import servers
 
 DATABASES = ("sqlite", "postgresql")
+# Shuffled, so that no test leans on the one before it, and by the same dice for everybody: what fails here fails there
+# too. Another order: .venv/bin/python -m tests.run --randomly-seed=7
+ORDER = ("--randomly-seed=20261124",)
 # A file stays in one process: the browser of a file is started once.
 PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 # Debian's package -> the names its program may have.
@@ -29,7 +32,7 @@ def main(arguments: list[str]) -> int:
 def run_suite(database: str, arguments: list[str]) -> int:
     """Run pytest on one database; returns its exit code."""
     print(f"== the suite on {database}", flush=True)
-    command = [sys.executable, "-m", "pytest", *PARALLEL, *arguments]
+    command = [sys.executable, "-m", "pytest", *PARALLEL, *ORDER, *arguments]
     return subprocess.run(command, env=os.environ | {"TEST_DATABASE": database}, check=False).returncode
 
 
