@@ -21,9 +21,9 @@ from jobs import coordination, events
 from jobs.circuit_breaker import DEFAULT_REST_SECONDS
 from jobs.lifecycle import Source
 from jobs.models import HistoryWalk, WalkState
+from jobs.services.failed_checks import apply_fit
 from jobs.services.lookup import InvalidState
 from jobs.services.provider_calls import asking
-from jobs.services.snapshots import apply_snapshots
 from providers import registry
 from providers.errors import (
     ProviderAuthError,
@@ -266,7 +266,8 @@ def _take_page(walk: HistoryWalk, kind: str, page: Page, lists: Sequence[str], *
     positions = _positions(walk)
     positions[kind] = positions.get(kind, Position()).after(page)
     with transaction.atomic():
-        applied = apply_snapshots(page.snapshots, source=Source.SYNC, create=True)
+        # A row that cannot be stored is counted and left out: it must not hold up the pages behind it for ever.
+        applied, unfit = apply_fit(page.snapshots, source=Source.SYNC, create=True)
         now = timezone.now()
         change: dict[str, Any] = {
             "cursors": {name: asdict(position) for name, position in positions.items()},
@@ -274,7 +275,7 @@ def _take_page(walk: HistoryWalk, kind: str, page: Page, lists: Sequence[str], *
             "seen": walk.seen + len(page.snapshots),
             "found": walk.found + sum(result.created for result in applied),
             "updated": walk.updated + sum(1 for result in applied if result.changed and not result.created),
-            "unreadable": walk.unreadable + len(page.errors),
+            "unreadable": walk.unreadable + len(page.errors) + len(unfit),
             "updated_at": now,
         }
         if not is_troubled:

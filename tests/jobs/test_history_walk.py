@@ -9,7 +9,7 @@ import pytest
 import redis
 import responses
 import time_machine
-from django.db import connection, connections
+from django.db import DataError, connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
@@ -18,12 +18,13 @@ from responses.matchers import query_param_matcher
 from jobs import coordination, events
 from jobs.lifecycle import TERMINAL, Source
 from jobs.models import HistoryWalk, StatusChange, UnifiedJob, WalkState
+from jobs.pricing import PriceBook
 from jobs.services import history_walk, sync
 from jobs.services.history_walk import Position, advance, cancel, facts, latest, start
 from jobs.services.lookup import InvalidState
 from providers import registry
 from providers.errors import ProviderError, ProviderNotConfigured, UnexpectedPayload, UnknownProvider
-from providers.snapshots import Page
+from providers.snapshots import JobSnapshot, Page
 from tests.conftest import MakeJob
 from tests.sandbox_server import RunningSandbox, running_sandbox
 
@@ -307,8 +308,28 @@ def die_at(monkeypatch: pytest.MonkeyPatch, step: str, *, before: bool) -> None:
             advance()
 
 
+def test_job_that_cannot_be_stored_is_counted_and_holds_up_neither_its_page_nor_the_next(
+    http: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merge = UnifiedJob.merge
+
+    def merged(job: UnifiedJob, snapshot: JobSnapshot, prices: PriceBook) -> frozenset[str]:
+        if snapshot.external_id == "first1":
+            raise DataError("value too long")
+        return merge(job, snapshot, prices)
+
+    monkeypatch.setattr(UnifiedJob, "merge", merged)
+    empty(http, "predictions")
+    page(http, "trainings", None, listed(rows("first", range(3)), "c2"))
+    page(http, "trainings", "c2", listed(rows("second", range(2))))
+    start("replicate")
+    advance()
+    assert (walk().state, walk().pages, walk().found, walk().unreadable) == ("completed", 3, 4, 1)
+    assert set(UnifiedJob.objects.values_list("external_id", flat=True)) == {"first0", "first2", "second0", "second1"}
+
+
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize("step", ["_read", "apply_snapshots", "_write", "_take_page"])
+@pytest.mark.parametrize("step", ["_read", "apply_fit", "_write", "_take_page"])
 def test_walk_that_died_at_any_step_goes_on_and_counts_nothing_twice(
     large_account: RunningSandbox, monkeypatch: pytest.MonkeyPatch, step: str, before: bool
 ) -> None:
