@@ -1,6 +1,8 @@
 """The jobs application."""
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.db.models.signals import post_delete, post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,9 +14,11 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         # Imported here because models exist only now.
-        from jobs.services import call_governor, provider_calls, telemetry
+        from jobs.services import actors, call_governor, provider_calls, telemetry
         from providers import registry
 
+        post_migrate.connect(actors.ensure_roles, sender=self)
+        post_delete.connect(actors.forget_owner, sender=settings.AUTH_USER_MODEL)
         registry.govern_calls(call_governor.CallGovernor)
         for observer in (telemetry.count_provider_call, provider_calls.note_clock):
             if observer not in call_governor.observers:

@@ -26,6 +26,13 @@ class JobType(TextChoices):
     LOCAL = "local", _("Local")
 
 
+class Origin(TextChoices):
+    """How a job got into the store."""
+
+    SUBMITTED = "submitted", _("Submitted here")
+    DISCOVERED = "discovered", _("Discovered at its provider")
+
+
 class Source(TextChoices):
     """Who noticed a change. It is recorded and shown, never branched on."""
 
@@ -35,7 +42,9 @@ class Source(TextChoices):
     PROGRESS = "progress", _("Progress request")
     WEBHOOK = "webhook", _("Webhook")
     SUBMIT = "submit", _("Submission")
+    QUEUE = "queue", _("Queue")
     CANCEL = "cancel", _("Cancel request")
+    BUDGET = "budget", _("Budget")
     PERSON = "person", _("A person")
 
 

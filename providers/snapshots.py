@@ -27,6 +27,7 @@ class JobSnapshot:
     ``status`` is ``None`` when the provider used a word we do not know (SPEC B2.3); ``raw_status`` is its word.
     ``as_of`` is the provider's clock when it answered. ``run_seconds`` is the time that is billed.
     ``logs`` is the whole log so far; empty if the provider says that there is none (or none any more).
+    ``mark`` is what we gave the job on its way, so that it can be told to be ours.
     """
 
     provider: str
@@ -45,6 +46,7 @@ class JobSnapshot:
     error: str | None = None
     output_url: str | None = None
     logs: str | None = None
+    mark: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -5,8 +5,6 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import DisallowedHost
 from django.core.signals import request_finished
 from django.db import DatabaseError
@@ -15,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import split_domain_port
 from django.utils.functional import SimpleLazyObject
 
+from jobs.services.actors import owner_account, owner_actor
 from jobs.services.provider_config import provider_config
 from simpletuner_cloud import correlation
 
@@ -24,7 +23,6 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 WEBHOOKS_PATH = "/api/webhooks"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OWNER = "owner"
 
 POLICY = "; ".join(
     (
@@ -160,15 +158,6 @@ class OwnerMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if settings.SINGLE_USER:
             known = request.user
-            request.user = SimpleLazyObject(lambda: known if known.is_authenticated else owner())  # type: ignore[assignment]
+            request.user = SimpleLazyObject(lambda: known if known.is_authenticated else owner_account())  # type: ignore[assignment]
+            request.actor = SimpleLazyObject(owner_actor)  # type: ignore[attr-defined]
         return self._get_response(request)
-
-
-def owner() -> AbstractUser:
-    """The owner's account, made at first use. It has no password: it cannot be logged into from anywhere."""
-    users = get_user_model().objects
-    user, created = users.get_or_create(username=OWNER, defaults={"is_staff": True, "is_superuser": True})
-    if created:
-        user.set_unusable_password()
-        user.save(update_fields=["password"])
-    return user

@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from jobs import coordination
 from jobs.models import HardwarePrice, UnifiedJob
-from jobs.services import call_governor, provider_calls, webhook_secrets
+from jobs.services import actors, call_governor, provider_calls, webhook_secrets
 from providers import registry
 from providers.snapshots import JobSnapshot, RemoteStatus
 from tests.sandbox_server import RunningSandbox, running_sandbox
@@ -59,6 +59,7 @@ def _fresh_state() -> Iterator[None]:
     webhook_secrets.forget_secrets()
     call_governor.forget_own_books()
     provider_calls.forget_clocks()
+    actors.forget_owner()
     yield
     registry.get_provider.cache_clear()
 

@@ -34,6 +34,10 @@ COLUMNS = (
     "lost_at",
     "logs_state",
     "metadata",
+    "owner__username",
+    "origin",
+    "cancel_requested_at",
+    "budget_usd",
 )
 
 
@@ -75,5 +79,10 @@ def _payloads(
             "last_sync_error": row["last_sync_error"],
             "lost_at": row["lost_at"],
             "logs_state": row["logs_state"],
+            "owner": row["owner__username"],
+            "origin": row["origin"],
+            "is_cancelling": row["cancel_requested_at"] is not None and status in ACTIVE,
+            "cancel_requested_at": row["cancel_requested_at"],
+            "budget_usd": row["budget_usd"],
             "metadata": row["metadata"],
         }

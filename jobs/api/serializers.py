@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from jobs.lifecycle import JobStatus, JobType, LogsState
+from jobs.lifecycle import JobStatus, JobType, LogsState, Origin
 from jobs.models import WalkState, WebhookVerdict
 from jobs.services.health import Health
 from jobs.services.logs import LogSource
@@ -82,6 +82,11 @@ class Job(serializers.Serializer[object]):
     last_sync_error = serializers.CharField(allow_null=True)
     lost_at = serializers.DateTimeField(allow_null=True, help_text="Since when its provider has not known it.")
     logs_state = serializers.ChoiceField(choices=LogsState.values)
+    owner = serializers.CharField(allow_null=True, help_text="Whose job it is; null: nobody here has claimed it.")
+    origin = serializers.ChoiceField(choices=Origin.values)
+    is_cancelling = serializers.BooleanField(help_text="Its end was asked for, and its provider has yet to confirm it.")
+    cancel_requested_at = serializers.DateTimeField(allow_null=True)
+    budget_usd = serializers.FloatField(allow_null=True)
     metadata = serializers.DictField()
 
 

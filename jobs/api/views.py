@@ -9,10 +9,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from jobs.api import serializers
+from jobs.api.base import checked
 from jobs.api.payloads import job_payloads
 from jobs.api.renderers import TextRenderer
 from jobs.models import UnifiedJob
@@ -32,13 +32,6 @@ from jobs.services.lookup import get_job
 PROBLEM = serializers.Problem
 JOB_ERRORS = {404: PROBLEM}
 PROVIDER_ERRORS = {400: PROBLEM, 429: PROBLEM, 502: PROBLEM, 503: PROBLEM, 504: PROBLEM}
-
-
-def checked(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
-    """The validated values; raises the 400 that names what is wrong."""
-    found = serializer(data=data)
-    found.is_valid(raise_exception=True)
-    return dict(found.validated_data)
 
 
 class JobListView(APIView):

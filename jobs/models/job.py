@@ -6,12 +6,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Self, cast
 
+from django.conf import settings
 from django.db import connections, models, router
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.lifecycle import ACTIVE, TERMINAL, JobStatus, JobType, LogsState, next_status
+from jobs.access import PERMISSIONS, VIEW_ALL, VIEW_OWN, Actor
+from jobs.lifecycle import ACTIVE, TERMINAL, JobStatus, JobType, LogsState, Origin, next_status
+from jobs.models.accounts import Team
 from jobs.pricing import PriceBook
 from jobs.progress import Progress
 from providers.snapshots import JobRef, JobSnapshot
@@ -43,6 +46,18 @@ class JobQuerySet(models.QuerySet["UnifiedJob"]):
     def due_for_check(self, now: datetime) -> Self:
         """Those whose own trouble does not put them off until later."""
         return self.filter(Q(next_check_at__isnull=True) | Q(next_check_at__lte=now))
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Those that exist for somebody at all; another's job is as good as not there (404)."""
+        if actor.can(VIEW_ALL):
+            return self.all()
+        if actor.user_id is None or not actor.can(VIEW_OWN):
+            return self.none()
+        return self.filter(owner_id=actor.user_id)
+
+    def unclaimed(self) -> Self:
+        """Jobs that were started elsewhere, and that nobody here has claimed or waved aside."""
+        return self.filter(origin=Origin.DISCOVERED, owner__isnull=True, ignored_at__isnull=True)
 
     def newest_first(self) -> Self:
         return self.order_by("-created_at", "-pk")
@@ -119,6 +134,35 @@ class UnifiedJob(models.Model):
     next_log_capture_at = models.DateTimeField(_("next look at the log"), null=True, blank=True)
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
 
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        related_name="jobs",
+        null=True,
+        blank=True,
+        db_index=False,
+        verbose_name=_("owner"),
+    )
+    team = models.ForeignKey(Team, models.SET_NULL, related_name="jobs", null=True, blank=True, verbose_name=_("team"))
+    origin = models.CharField(
+        _("origin"),
+        max_length=12,
+        choices=Origin.choices,
+        default=Origin.DISCOVERED,
+        db_default=Origin.DISCOVERED.value,
+    )
+    # Of a discovered job: since when it is nobody's business here.
+    ignored_at = models.DateTimeField(_("ignored since"), null=True, blank=True)
+    # A cancellation is asked for here; that it happened is for the provider to say.
+    cancel_requested_at = models.DateTimeField(_("cancel asked for"), null=True, blank=True)
+    cancel_requested_by = models.CharField(_("cancel asked for by"), max_length=150, blank=True, db_default="")
+    # When the provider said yes, and what went wrong with the last attempt to ask it.
+    cancel_accepted_at = models.DateTimeField(_("cancel accepted"), null=True, blank=True)
+    cancel_error = models.TextField(_("cancel error"), blank=True, db_default="")
+    budget_usd = models.DecimalField(_("budget (USD)"), max_digits=14, decimal_places=6, null=True, blank=True)
+    # The highest mark of the budget that was told of, in percent: 0, 50, 80 or 100.
+    budget_told_percent = models.PositiveSmallIntegerField(_("budget told (%)"), default=0, db_default=0)
+
     objects = JobQuerySet.as_manager()
 
     # The least that being known to a provider can mean.
@@ -128,7 +172,12 @@ class UnifiedJob(models.Model):
         verbose_name = _("job")
         verbose_name_plural = _("jobs")
         ordering = ("-created_at", "-pk")
+        permissions = [(name.partition(".")[2], words) for name, words in PERMISSIONS.items()]
         constraints = (
+            models.CheckConstraint(name="job_origin_is_known", condition=Q(origin__in=Origin.values)),
+            models.CheckConstraint(
+                name="job_budget_is_positive", condition=Q(budget_usd__isnull=True) | Q(budget_usd__gt=0)
+            ),
             models.CheckConstraint(name="job_status_is_known", condition=Q(status__in=JobStatus.values)),
             models.CheckConstraint(name="job_type_is_known", condition=Q(job_type__in=JobType.values)),
             models.CheckConstraint(name="job_logs_state_is_known", condition=Q(logs_state__in=LogsState.values)),
@@ -147,6 +196,10 @@ class UnifiedJob(models.Model):
             models.Index(name="job_newest", fields=("-created_at", "-id")),
             models.Index(name="job_status_newest", fields=("status", "-created_at", "-id")),
             models.Index(name="job_external_id", fields=("external_id",)),
+            models.Index(name="job_owner_newest", fields=("owner", "-created_at", "-id")),
+            models.Index(
+                name="job_cancelling", fields=("cancel_requested_at",), condition=Q(cancel_requested_at__isnull=False)
+            ),
             models.Index(
                 name="job_log_due", fields=("next_log_capture_at",), condition=Q(next_log_capture_at__isnull=False)
             ),
@@ -162,6 +215,11 @@ class UnifiedJob(models.Model):
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def is_cancelling(self) -> bool:
+        """Whether its end was asked for, and its provider has not confirmed it yet."""
+        return self.cancel_requested_at is not None and self.is_active
 
     def is_put_off(self, now: datetime) -> bool:
         """Whether its own trouble lets nobody ask for it before a later time, without being told to."""
@@ -185,6 +243,17 @@ class UnifiedJob(models.Model):
         changed = self._assign(self._lifecycle_facts(snapshot))
         changed |= self._assign(self._described_facts(snapshot, prices))
         return changed | self._assign({"cost_usd": self._cost(snapshot, prices)})
+
+    def move(self, status: JobStatus, *, error: str | None = None, at: datetime | None = None) -> frozenset[str]:
+        """Take a step that is ours to decide, by the same rules as a provider's word; returns the changed fields.
+
+        ``at``: the time of its end, if it has never been at a provider that could tell.
+        """
+        status = next_status(JobStatus(self.status), status)
+        changed = self._assign({"status": status})
+        if "status" in changed and status in TERMINAL:
+            changed |= self._assign({"completed_at": self.completed_at or at, "error_message": error})
+        return changed
 
     def note_progress(self, progress: Progress, at: datetime) -> frozenset[str]:
         """Take over what a log says of the job's progress; an older log than the last one says nothing.

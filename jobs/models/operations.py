@@ -16,23 +16,81 @@ def validate_webhook_url(url: str) -> None:
         raise ValidationError(_("The webhook URL %(reason)s.") % {"reason": error}) from error
 
 
+class CostPeriod(models.TextChoices):
+    """What a limit of cost is counted over; all begin at midnight UTC, weeks on Monday."""
+
+    DAILY = "daily", _("Day")
+    WEEKLY = "weekly", _("Week")
+    MONTHLY = "monthly", _("Month")
+
+
+class CostAction(models.TextChoices):
+    """What reaching the limit does to a submission."""
+
+    WARN = "warn", _("Warn")
+    BLOCK = "block", _("Refuse")
+
+
 class ProviderSettings(models.Model):
-    """What is set for a provider while we run; it wins over the enterprise file."""
+    """What is set for a provider while we run; it wins over the enterprise file.
+
+    ``webhook_url``: ``None`` leaves it to the file, an empty one means none.
+    """
 
     provider = models.CharField(_("provider"), max_length=32, unique=True)
     webhook_url = models.TextField(
         _("webhook URL"),
+        null=True,
         blank=True,
         validators=[validate_webhook_url],
         help_text=_("https, or http on a loopback address; empty: none"),
+    )
+    cost_limit_enabled = models.BooleanField(_("limit of cost"), default=False, db_default=False)
+    cost_limit_amount = models.DecimalField(_("limit (USD)"), max_digits=14, decimal_places=2, null=True, blank=True)
+    cost_limit_period = models.CharField(
+        _("per"),
+        max_length=8,
+        choices=CostPeriod.choices,
+        default=CostPeriod.MONTHLY,
+        db_default=CostPeriod.MONTHLY.value,
+    )
+    cost_limit_action = models.CharField(
+        _("when reached"),
+        max_length=8,
+        choices=CostAction.choices,
+        default=CostAction.WARN,
+        db_default=CostAction.WARN.value,
     )
 
     class Meta:
         verbose_name = _("provider settings")
         verbose_name_plural = _("provider settings")
+        constraints = (
+            models.CheckConstraint(
+                name="cost_limit_is_positive",
+                condition=models.Q(cost_limit_amount__isnull=True) | models.Q(cost_limit_amount__gt=0),
+            ),
+        )
 
     def __str__(self) -> str:
         return self.provider
+
+
+class ProviderCredential(models.Model):
+    """A provider's token as it was given to us: encrypted with a key that is not in the database, and never shown."""
+
+    provider = models.CharField(_("provider"), max_length=32, unique=True)
+    ciphertext = models.BinaryField(_("encrypted token"), editable=False)
+    last_four = models.CharField(_("ends in"), max_length=4)
+    set_at = models.DateTimeField(_("set"), default=timezone.now)
+    set_by = models.CharField(_("set by"), max_length=150, blank=True)
+
+    class Meta:
+        verbose_name = _("provider token")
+        verbose_name_plural = _("provider tokens")
+
+    def __str__(self) -> str:
+        return f"{self.provider} ••••{self.last_four}"
 
 
 class PollCycle(models.Model):

@@ -35,6 +35,7 @@ class ProviderConfig:
 def provider_config(provider: str) -> ProviderConfig:
     """What was set while running, also if it is empty, else what the enterprise file says."""
     stored = ProviderSettings.objects.filter(provider=provider).values_list("webhook_url", flat=True).first()
+    # Null: other things are set for it, and the URL is left to the file.
     if stored is not None:
         return ProviderConfig(provider, stored, ConfigSource.SETTINGS)
     url = settings.ENTERPRISE.webhook_urls.get(provider, "")

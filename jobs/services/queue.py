@@ -20,6 +20,16 @@ def close_entries(jobs: Sequence[UnifiedJob], now: datetime) -> int:
     return closed
 
 
+def note_taken_over(jobs: Sequence[UnifiedJob], now: datetime) -> int:
+    """Note that a provider has taken jobs over: their entries run; returns how many changed."""
+    if not jobs:
+        return 0
+    waiting = QueueEntry.objects.filter(
+        job__in=[job.pk for job in jobs], status__in=(QueueStatus.PENDING, QueueStatus.DISPATCHING)
+    )
+    return waiting.update(status=QueueStatus.RUNNING, started_at=now, next_attempt_at=None, reason="")
+
+
 def settle_entries() -> int:
     """Make the queue agree with its jobs, whatever was interrupted; returns how many entries changed.
 
@@ -29,7 +39,9 @@ def settle_entries() -> int:
     ended = UnifiedJob.objects.filter(queue_entry__status__in=OPEN, status__in=TERMINAL).only("pk", "status")
     settled = close_entries(list(ended), now)
     taken_over = QueueEntry.objects.filter(
-        status=QueueStatus.PENDING, job__external_id__isnull=False, job__status__in=ACTIVE
+        status__in=(QueueStatus.PENDING, QueueStatus.DISPATCHING),
+        job__external_id__isnull=False,
+        job__status__in=ACTIVE,
     )
     return settled + taken_over.update(status=QueueStatus.RUNNING, started_at=now)
 

@@ -9,8 +9,8 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from jobs import events
-from jobs.lifecycle import TERMINAL, JobType, Source
-from jobs.models import HardwarePrice, StatusChange, UnifiedJob
+from jobs.lifecycle import TERMINAL, JobStatus, JobType, Origin, Source
+from jobs.models import DeletedJob, HardwarePrice, StatusChange, UnifiedJob
 from jobs.pricing import PriceBook
 from jobs.progress import parse_log
 from jobs.services import log_keeping, queue
@@ -58,13 +58,46 @@ def apply_snapshots(snapshots: Sequence[JobSnapshot], *, source: Source, create:
 
 
 @transaction.atomic
+def create_job(job: UnifiedJob, *, source: Source) -> UnifiedJob:
+    """Store a job that was submitted here, with the first row of its history."""
+    job.save(force_insert=True)
+    _record_history([(None, job)], provider_times={}, source=source, now=timezone.now())
+    return job
+
+
+@transaction.atomic
+def take_own_step(job_pk: int, status: JobStatus, *, source: Source, error: str | None = None) -> Applied | None:
+    """Move a job by a step that is ours to decide: uploading, or the end of one that never reached its provider.
+
+    The other way in for a status, by the same rules. ``None`` if the job is gone. A job that its provider knows ends by
+    its provider's word alone: asked to end such a one, this changes nothing.
+    """
+    job = UnifiedJob.objects.select_for_update().filter(pk=job_pk).first()
+    if job is None:
+        return None
+    if job.external_id is not None:
+        return Applied(job, created=False, changed=frozenset())
+    now, previous = timezone.now(), job.status
+    changed = job.move(status, error=error, at=now)
+    if changed:
+        job.save(update_fields=sorted(changed))
+    if "status" in changed:
+        _record_history([(previous, job)], provider_times={}, source=source, now=now)
+        if job.status in TERMINAL:
+            queue.close_entries([job], now)
+    return Applied(job, created=False, changed=changed)
+
+
+@transaction.atomic
 def _apply_batch(snapshots: Sequence[JobSnapshot], *, source: Source, create: bool) -> list[Applied]:
     now = timezone.now()
     prices = HardwarePrice.objects.book()
     rows = _lock_rows(snapshots)
+    joined = _join_by_mark(snapshots, rows)
+    rows |= joined
     new = _new_rows(snapshots, rows, now) if create else {}
     previous = {key: job.status for key, job in rows.items()}
-    changed: dict[tuple[str, str], frozenset[str]] = {}
+    changed: dict[tuple[str, str], frozenset[str]] = {key: frozenset({"external_id"}) for key in joined}
     reports: list[log_keeping.LogReport] = []
     for snapshot in snapshots:
         key = (snapshot.provider, snapshot.external_id)
@@ -92,6 +125,7 @@ def _apply_batch(snapshots: Sequence[JobSnapshot], *, source: Source, create: bo
         source=source,
         now=now,
     )
+    queue.note_taken_over(list(joined.values()), now)
     queue.close_entries([job for job in moved if job.status in TERMINAL], now)
     log_keeping.save(grown)
     jobs = rows | new
@@ -124,16 +158,58 @@ def _lock_rows(snapshots: Sequence[JobSnapshot]) -> dict[tuple[str, str], Unifie
     return {_key(job): job for job in rows}
 
 
+def _join_by_mark(
+    snapshots: Sequence[JobSnapshot], known: dict[tuple[str, str], UnifiedJob]
+) -> dict[tuple[str, str], UnifiedJob]:
+    """Our own jobs that reached the provider before we learnt their id there, by the mark that we sent along.
+
+    Whoever sees such a job first joins it: the answer to its creation, a webhook, a sync, or a look for it. If it was
+    taken for somebody else's meanwhile, that row gives way.
+    """
+    marked = {
+        snapshot.mark: snapshot
+        for snapshot in snapshots
+        if snapshot.mark and not _is_ours(known.get(_snapshot_key(snapshot)))
+    }
+    if not marked:
+        return {}
+    waiting = (
+        UnifiedJob.objects.select_for_update(of=("self",))
+        .filter(submission__mark__in=marked, external_id__isnull=True)
+        .select_related("submission")
+        .order_by("pk")
+    )
+    joined = {}
+    for job in waiting:
+        snapshot = marked[job.submission.mark]
+        if job.provider != snapshot.provider or job.is_terminal:
+            continue
+        key = _snapshot_key(snapshot)
+        if stranger := known.pop(key, None):
+            stranger.delete()
+        job.external_id = snapshot.external_id
+        joined[key] = job
+    return joined
+
+
+def _is_ours(job: UnifiedJob | None) -> bool:
+    return job is not None and job.origin == Origin.SUBMITTED
+
+
 def _new_rows(
     snapshots: Sequence[JobSnapshot], known: dict[tuple[str, str], UnifiedJob], now: datetime
 ) -> dict[tuple[str, str], UnifiedJob]:
     """Unsaved rows for jobs that the store lacks.
 
     Their id is the provider's own, so that links stay good when a lost store is rebuilt; a taken one gets a prefix.
+    What somebody has deleted here does not come back.
     """
     missing = {_snapshot_key(snapshot): snapshot for snapshot in snapshots if _snapshot_key(snapshot) not in known}
     if not missing:
         return {}
+    deleted = DeletedJob.objects.filter(external_id__in=[external_id for _, external_id in missing])
+    for key in deleted.values_list("provider", "external_id"):
+        missing.pop(key, None)
     ids = [external_id for _, external_id in missing]
     taken = set(UnifiedJob.objects.filter(job_id__in=ids).values_list("job_id", flat=True))
     rows = {}

@@ -1,0 +1,28 @@
+"""The record of who did what: added to, never changed."""
+
+import structlog
+
+from jobs.access import Actor
+from jobs.models import AuditEntry, AuditOutcome
+
+logger = structlog.get_logger(__name__)
+
+
+def record(
+    actor: Actor, action: str, target: str = "", *, outcome: AuditOutcome = AuditOutcome.DONE, **details: object
+) -> None:
+    """Add a row. ``action``: a verb and its object, such as ``job.cancel``. Never give it a secret.
+
+    Within a transaction it stands or falls with what it tells of.
+    """
+    AuditEntry.objects.create(
+        user_id=actor.user_id,
+        actor=actor.name[:150],
+        via=actor.via[:40],
+        address=actor.address[:64],
+        action=action,
+        target=target[:255],
+        outcome=outcome,
+        details=details,
+    )
+    logger.info("audit", actor=actor.name, via=actor.via, action=action, target=target, outcome=outcome.value)
