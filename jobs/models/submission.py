@@ -1,6 +1,7 @@
 """What people submit: stored configurations, dataset archives, and what each job was submitted with."""
 
 import uuid
+from pathlib import Path
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -72,6 +73,11 @@ class DatasetArchive(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def path(self) -> Path:
+        """Where our own copy lies, if it is still there."""
+        return Path(settings.STORE_DIR) / "archives" / self.archive_id
 
 
 class JobSubmission(models.Model):
