@@ -1,9 +1,9 @@
 """A job as JSON (SPEC B5), straight from columns: a page of jobs builds no model and no serializer instance."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.core.exceptions import EmptyResultSet
@@ -14,6 +14,7 @@ from jobs.lifecycle import ACTIVE, TERMINAL, JobStatus
 from jobs.models import JobQuerySet
 from jobs.models.job import duration_seconds
 from jobs.services import queue
+from jobs.services.actors import usernames
 
 COLUMNS = (
     "pk",
@@ -38,7 +39,7 @@ COLUMNS = (
     "lost_at",
     "logs_state",
     "metadata",
-    "owner__username",
+    "owner_id",
     "origin",
     "cancel_requested_at",
     "budget_usd",
@@ -47,9 +48,21 @@ COLUMNS = (
 
 def job_payloads(jobs: JobQuerySet) -> list[dict[str, Any]]:
     """The jobs of a queryset, in its order."""
-    rows = _rows(jobs)
+    return _with_positions(_rows(jobs))
+
+
+def job_page(jobs: JobQuerySet, limit: int) -> tuple[list[dict[str, Any]], tuple[datetime, int] | None]:
+    """The first ``limit`` jobs of a queryset, and the place after the last; ``None``: nothing comes after it."""
+    rows = _rows(jobs[: limit + 1])
+    page = rows[:limit]
+    last = (cast("datetime", _time(page[-1]["created_at"])), page[-1]["pk"]) if len(rows) > limit else None
+    return _with_positions(page), last
+
+
+def _with_positions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     waiting = [row["pk"] for row in rows if row["status"] == JobStatus.PENDING]
-    return list(_payloads(rows, queue.positions(waiting), timezone.now()))
+    owners = usernames({row["owner_id"] for row in rows if row["owner_id"]})
+    return list(_payloads(rows, queue.positions(waiting), owners, timezone.now()))
 
 
 def _rows(jobs: JobQuerySet) -> list[dict[str, Any]]:
@@ -81,7 +94,7 @@ def _number(value: Decimal | float | None) -> float | None:
 
 
 def _payloads(
-    rows: Iterable[Mapping[str, Any]], positions: Mapping[int, int], now: datetime
+    rows: Iterable[Mapping[str, Any]], positions: Mapping[int, int], owners: Mapping[int, str], now: datetime
 ) -> Iterable[dict[str, Any]]:
     for row in rows:
         status = row["status"]
@@ -112,7 +125,7 @@ def _payloads(
             "last_sync_error": row["last_sync_error"],
             "lost_at": _time(row["lost_at"]),
             "logs_state": row["logs_state"],
-            "owner": row["owner__username"],
+            "owner": owners.get(row["owner_id"]),
             "origin": row["origin"],
             "is_cancelling": row["cancel_requested_at"] is not None and status in ACTIVE,
             "cancel_requested_at": _time(row["cancel_requested_at"]),
