@@ -1,0 +1,179 @@
+"""Handing jobs over to a provider: what goes out, what comes back, and what a failure means."""
+
+import json
+
+import pytest
+
+from jobs.lifecycle import JobStatus
+from jobs.models import ProviderSettings, QueueEntry, UnifiedJob
+from jobs.services import sync
+from jobs.services.dispatch import looking, processor
+from tests.jobs.dispatch_helpers import at_sandbox, entry_of, history_of, let_pass, limit, settle, submit
+from tests.sandbox_server import RunningSandbox
+
+pytestmark = pytest.mark.django_db
+
+
+def test_waiting_job_is_started_and_linked_in_one_pass(sandbox: RunningSandbox) -> None:
+    job = submit(
+        "mugs-v2", webhook_url="https://studio.example/hook", config={"hf_token": "hf_x", "hub_model_id": "a/b"}
+    )
+    ProviderSettings.objects.create(provider="replicate", webhook_url="https://us.example/api/webhooks/replicate")
+    done = processor.process()
+    assert (done.claimed, done.started) == (1, 1)
+    (there,) = at_sandbox(sandbox, job)
+    job.refresh_from_db()
+    assert (job.external_id, job.external_kind, job.status) == (there["id"], "prediction", JobStatus.QUEUED)
+    assert there["model"] == "simpletuner/advanced-trainer-h100"
+    assert there["webhook"] == f"https://us.example/api/webhooks/replicate?job={job.submission.mark}"
+    assert there["webhook_events_filter"] == ["start", "completed"]
+    assert there["input"] == {
+        "config_json": json.dumps({"hub_model_id": "a/b"}),
+        "dataloader_json": json.dumps([{"id": "images", "type": "local"}]),
+        "hf_token": "hf_x",
+        "hub_model_id": "a/b",
+        "webhook_config": json.dumps([{"url": "https://studio.example/hook", "events": ["all"]}]),
+        "config_name": "mugs-v2",
+        "simpletuner_cloud_job": job.submission.mark,
+    }
+    entry = entry_of(job)
+    assert (entry.status, entry.attempts, entry.reason) == ("running", 1, "")
+    assert history_of(job) == [(None, "pending"), ("pending", "queued")]
+
+
+def test_page_shows_neither_the_mark_nor_the_webhook_of_the_submission(sandbox: RunningSandbox) -> None:
+    job = submit(webhook_url="https://studio.example/a-secret-path")
+    processor.process()
+    job.refresh_from_db()
+    shown = json.dumps(job.metadata)
+    assert job.submission.mark not in shown
+    assert "a-secret-path" not in shown
+
+
+def test_every_hardware_profile_can_be_started(sandbox: RunningSandbox) -> None:
+    limit(max_concurrent=20)
+    profiles = ["h100", "h100-x2", "h100-x4", "h100-x8", "l40s", "l40s-x2", "l40s-x4", "l40s-x8"]
+    jobs = [submit(profile=profile) for profile in profiles]
+    assert processor.process().started == len(profiles)
+    models = [at_sandbox(sandbox, job)[0]["model"] for job in jobs]
+    assert models == [f"simpletuner/advanced-trainer-{profile}" for profile in profiles]
+
+
+def test_lost_answer_is_found_by_the_mark_and_not_sent_again(sandbox: RunningSandbox) -> None:
+    job = submit()
+    sandbox.fault("lost_answer", method="POST", path="/v1/predictions", times=1)
+    processor.process()
+    entry = entry_of(job)
+    assert (entry.status, entry.looks) == ("dispatching", 0)
+    assert "It is being looked for" in entry.reason
+    settle()
+    job.refresh_from_db()
+    (there,) = at_sandbox(sandbox, job)
+    assert (job.external_id, entry_of(job).status) == (there["id"], "running")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "timeout", "seconds": 0.2}, {"kind": "reset"}, {"kind": "status", "status": 503}, {"kind": "html"}],
+    ids=lambda fault: fault["kind"],
+)
+def test_job_that_never_arrived_is_sent_again_after_several_looks(
+    sandbox: RunningSandbox, fault: dict[str, object]
+) -> None:
+    job = submit()
+    sandbox.fault(**fault, method="POST", path="/v1/predictions", times=1)  # type: ignore[arg-type]
+    processor.process()
+    passed = 0
+    while passed + 30 < looking.QUIET.total_seconds():
+        let_pass(30)
+        passed += 30
+        processor.process()
+        assert sandbox.requests()["counts"]["POST /v1/predictions"] == 1
+        assert entry_of(job).status == "dispatching"
+    let_pass(30)
+    processor.process()
+    assert len(at_sandbox(sandbox, job)) == 1
+    assert (entry_of(job).status, entry_of(job).attempts) == ("running", 2)
+
+
+def test_job_that_lists_show_late_is_not_sent_again(sandbox: RunningSandbox) -> None:
+    job = submit()
+    sandbox.fault("lost_answer", method="POST", path="/v1/predictions", times=1)
+    sandbox.fault("late_list", path="/v1/predictions", seconds=100, method="GET")
+    processor.process()
+    for _ in range(4):
+        let_pass(25)
+        processor.process()
+        sandbox.advance(25)
+    assert entry_of(job).status == "dispatching"
+    let_pass(25)
+    processor.process()
+    sandbox.clear_faults()
+    assert len(at_sandbox(sandbox, job)) == 1
+    assert entry_of(job).status == "running"
+
+
+def test_look_that_could_not_read_everything_does_not_count(sandbox: RunningSandbox) -> None:
+    job = submit()
+    sandbox.fault("reset", method="POST", path="/v1/predictions", times=1)
+    processor.process()
+    sandbox.fault("bad_json", method="GET", path="/v1/predictions")
+    for _ in range(8):
+        let_pass(31)
+        processor.process()
+    assert (entry_of(job).status, entry_of(job).looks) == ("dispatching", 0)
+    assert "could not be looked for" in entry_of(job).reason
+    sandbox.clear_faults()
+    settle()
+    assert len(at_sandbox(sandbox, job)) == 1
+
+
+def test_sync_between_the_providers_answer_and_our_commit_links_the_same_row(sandbox: RunningSandbox) -> None:
+    job = submit()
+    sandbox.fault("lost_answer", method="POST", path="/v1/predictions", times=1)
+    processor.process()
+    sync.discover_jobs("replicate")
+    assert UnifiedJob.objects.get().pk == job.pk
+    assert entry_of(job).status == "running"
+    settle()
+    assert len(at_sandbox(sandbox, job)) == 1
+
+
+def test_refusals_are_tried_again_later_and_end_the_job_at_last(sandbox: RunningSandbox) -> None:
+    job = submit()
+    sandbox.fault("status", status=422, body={"detail": "Input is bad"}, method="POST", path="/v1/predictions")
+    processor.process()
+    entry = entry_of(job)
+    assert (entry.status, entry.attempts, entry.sent_at) == ("pending", 1, None)
+    assert "Input is bad" in entry.reason
+    assert entry.next_attempt_at is not None
+    processor.process()
+    assert entry_of(job).attempts == 1
+    settle()
+    job.refresh_from_db()
+    assert (job.status, entry_of(job).status, entry_of(job).attempts) == ("failed", "failed", 3)
+    assert "Input is bad" in (job.error_message or "")
+    assert sandbox.requests()["counts"]["POST /v1/predictions"] == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"kind": "429", "retry_after": "40"}, "slow down"),
+        ({"kind": "status", "status": 401}, "token"),
+    ],
+    ids=["rate limit", "token"],
+)
+def test_provider_that_is_not_to_be_asked_uses_up_no_attempt(
+    sandbox: RunningSandbox, fault: dict[str, object], says: str
+) -> None:
+    job = submit()
+    sandbox.fault(**fault, method="POST", path="/v1/predictions")  # type: ignore[arg-type]
+    for _ in range(6):
+        processor.process()
+        QueueEntry.objects.update(next_attempt_at=None)
+    entry = entry_of(job)
+    assert (entry.status, entry.attempts) == ("pending", 0)
+    assert says in entry.reason
+    assert sandbox.requests()["counts"]["POST /v1/predictions"] == 1
+
