@@ -9,7 +9,7 @@ from django.utils import timezone
 from jobs.lifecycle import ACTIVE, TERMINAL, JobStatus
 from jobs.models import JobQuerySet
 from jobs.models.job import duration_seconds
-from jobs.services import queue
+from jobs.services.queue_waiting import Forecast, forecasts
 
 COLUMNS = (
     "pk",
@@ -44,12 +44,12 @@ COLUMNS = (
 def job_payloads(jobs: JobQuerySet) -> list[dict[str, Any]]:
     """The jobs of a queryset, in its order."""
     rows = list(jobs.values(*COLUMNS))
-    waiting = [row["pk"] for row in rows if row["status"] == JobStatus.PENDING]
-    return list(_payloads(rows, queue.positions(waiting), timezone.now()))
+    waiting = [row["pk"] for row in rows if row["status"] in (JobStatus.PENDING, JobStatus.UPLOADING)]
+    return list(_payloads(rows, forecasts(waiting), timezone.now()))
 
 
 def _payloads(
-    rows: Iterable[Mapping[str, Any]], positions: Mapping[int, int], now: datetime
+    rows: Iterable[Mapping[str, Any]], waiting: Mapping[int, Forecast], now: datetime
 ) -> Iterable[dict[str, Any]]:
     for row in rows:
         status = row["status"]
@@ -74,7 +74,8 @@ def _payloads(
             "stage": None if status == JobStatus.COMPLETED else row["stage"],
             "progress": 100.0 if status == JobStatus.COMPLETED else row["progress"],
             "last_log": row["last_log"],
-            "queue_position": positions.get(row["pk"]),
+            "queue_position": waiting[row["pk"]].place if row["pk"] in waiting else None,
+            "estimated_wait_seconds": waiting[row["pk"]].estimated_wait_seconds if row["pk"] in waiting else None,
             "last_synced_at": row["last_synced_at"],
             "last_sync_error": row["last_sync_error"],
             "lost_at": row["lost_at"],

@@ -31,6 +31,23 @@ class Standing:
     risen_by: int
 
 
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Where a waiting job is, from 1, and for how long it may wait still."""
+
+    place: int
+    estimated_wait_seconds: float | None
+
+
+def forecasts(job_pks: Sequence[int]) -> dict[int, Forecast]:
+    """For those of the jobs that wait; no query if there are none."""
+    if not job_pks:
+        return {}
+    line = WaitingLine()
+    found = {pk: line.standing(pk) for pk in job_pks}
+    return {pk: Forecast(at.place, line.estimated_wait_seconds(pk)) for pk, at in found.items() if at is not None}
+
+
 class WaitingLine:
     """Everything that waits as of now, in its order: a few queries, however much it is."""
 
