@@ -16,8 +16,8 @@ from jobs.services.snapshots import take_own_step
 logger = structlog.get_logger(__name__)
 
 CLEANUP_BATCH = 1000
-# Whoever made the call has had an answer by then, or will have none.
-DECIDED_BY_PEOPLE_AFTER = timedelta(minutes=1)
+# What can be decided without a person has been by then.
+DECIDED_BY_PEOPLE_AFTER = timedelta(minutes=5)
 
 
 @transaction.atomic

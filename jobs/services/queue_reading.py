@@ -12,9 +12,12 @@ from jobs.access import VIEW_ALL, VIEW_OWN, Actor
 from jobs.models import QueueEntry, QueueStatus
 from jobs.models.queue import OPEN, SLOT_HOLDERS
 from jobs.queue_order import Limits, Obstacle, Waiting, obstacle
+from jobs.services import queue_actions
 from jobs.services.queue_waiting import Standing, WaitingLine
 
 AVERAGE_OVER = timedelta(days=7)
+# From then on a person may decide that a job which may have been started was not.
+IN_QUESTION_AFTER = queue_actions.DECIDED_BY_PEOPLE_AFTER
 
 
 @dataclass(frozen=True, slots=True)

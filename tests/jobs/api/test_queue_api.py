@@ -316,7 +316,7 @@ def test_job_that_may_have_started_is_sent_again_by_hand_only_when_that_is_in_qu
     sandbox.fault("reset", method="POST", path="/v1/predictions", times=1)
     processor.process()
     assert post(client, f"/{job.job_id}/send-again")[0] == 409
-    let_pass(61)
+    let_pass(301)
     assert post(client, f"/{job.job_id}/send-again")[0] == 200
     assert (entry_of(job).status, entry_of(job).sent_at) == ("pending", None)
     processor.process()
