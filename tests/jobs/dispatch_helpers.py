@@ -24,11 +24,19 @@ def submit(
     profile: str = "h100",
     webhook_url: str = "",
     config: dict[str, Any] | None = None,
+    cancel_asked: bool = False,
     **entry: Any,
 ) -> UnifiedJob:
     """A job as a submission leaves it."""
     job = create_job(
-        UnifiedJob(provider="replicate", origin=Origin.SUBMITTED, config_name=name, owner=owner, team=team),
+        UnifiedJob(
+            provider="replicate",
+            origin=Origin.SUBMITTED,
+            config_name=name,
+            owner=owner,
+            team=team,
+            cancel_requested_at=timezone.now() if cancel_asked else None,
+        ),
         source=Source.SUBMIT,
     )
     JobSubmission.objects.create(

@@ -26,13 +26,15 @@ from providers.replicate import launching, provider
 from tests.jobs.dispatch_helpers import at_sandbox, entry_of, is_unbroken, let_pass, limit, settle, submit
 from tests.sandbox_server import RunningSandbox
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 KILLED = 77
 CHILD_SECONDS = 20
 # Everything from the claim to the commit of the answer.
 MODULES = (calls, claiming, endings, looking, processor, sending, queue, snapshots, events, launching, provider)
 FILES = frozenset(str(module.__file__) for module in MODULES)
+
+WRITING = frozenset(str(module.__file__) for module in (snapshots, events))
 
 Line = tuple[str, int]
 
@@ -139,9 +141,10 @@ def test_looking_for_a_lost_answer_may_stop_at_any_line(sandbox: RunningSandbox,
         return job
 
     first = leave_unanswered("undisturbed")
-    lines = lines_of(looking.look_for_sent, tmp_path / "lines")
+    # How an answer is written is gone through above, line by line.
+    lines = [line for line in lines_of(looking.look_for_sent, tmp_path / "lines") if line[0] not in WRITING]
     assert_whole(sandbox, first, "undisturbed")
-    assert len(lines) > 80
+    assert len(lines) > 60
     for line in lines:
         where = f"{Path(line[0]).name}:{line[1]}"
         job = leave_unanswered(where)
