@@ -7,7 +7,8 @@ import structlog
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from jobs.services import background_switch, history_walk, job_counts, logs, polling, queue, webhooks
+from jobs.services import background_switch, history_walk, job_counts, logs, polling, webhooks
+from jobs.services.dispatch import processor, uploading
 
 logger = structlog.get_logger(__name__)
 
@@ -21,7 +22,13 @@ def poll_active_jobs() -> None:
 @shared_task
 def process_queue() -> None:
     """One pass over the queue (SPEC B6)."""
-    _tick(queue.settle_entries)
+    _tick(processor.tick)
+
+
+@shared_task
+def upload_archives() -> None:
+    """Bring the datasets of jobs that are next to their providers."""
+    _tick(uploading.upload_waiting)
 
 
 @shared_task

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.views import actions, pages
+from jobs.views import actions, pages, queue
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -14,6 +14,14 @@ urlpatterns = [
     path("jobs/<str:job_id>/cancel", actions.cancel_job, name="job-cancel"),
     path("jobs/<str:job_id>/cancel/", actions.cancel_job),
     path("jobs/<str:job_id>/saved.log", pages.job_log, name="job-log"),
+    path("queue", queue.queue, name="queue"),
+    path("queue/", queue.queue),
+    path("queue/limits", queue.set_limits, name="queue-limits"),
+    path("queue/process", queue.process, name="queue-process"),
+    path("queue/<str:job_id>/priority", queue.set_priority, name="queue-priority"),
+    path("queue/<str:job_id>/cancel", queue.cancel, name="queue-cancel"),
+    path("queue/<str:job_id>/send-again", queue.send_again, name="queue-send-again"),
+    path("fragments/queue", queue.queue_fragment, name="fragment-queue"),
     path("fragments/jobs", pages.job_list_fragment, name="fragment-jobs"),
     path("fragments/history-import", pages.history_import_fragment, name="fragment-history-import"),
     path("fragments/metrics", pages.metrics_fragment, name="fragment-metrics"),

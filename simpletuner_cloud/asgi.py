@@ -32,7 +32,7 @@ LIST_THREADS = 1
 PROVIDER_THREADS = 16
 # Their own, so that a flood of webhooks and the pages do not wait for each other.
 WEBHOOK_THREADS = 4
-PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate")
+PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate", "/queue/process")
 ADMIN_ACTIONS_PATH = "/admin/jobs/unifiedjob"
 
 

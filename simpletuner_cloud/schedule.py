@@ -25,6 +25,7 @@ def beat_schedule(
         entries["poll-active-jobs"] = _entry("jobs.tasks.poll_active_jobs", poll_seconds)
     if queue_enabled:
         entries["process-queue"] = _entry("jobs.tasks.process_queue", queue_seconds)
+        entries["upload-archives"] = _entry("jobs.tasks.upload_archives", queue_seconds)
     return entries
 
 

@@ -233,6 +233,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "JobStatusEnum": "jobs.api.serializers.JOB_STATUSES",
+        "QueueStatusEnum": "jobs.api.queue_serializers.QUEUE_STATUSES",
         "HealthEnum": "jobs.api.serializers.HEALTH_WORDS",
     },
 }

@@ -9,6 +9,7 @@ from django.views.i18n import JavaScriptCatalog
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from jobs.api.errors import not_found
+from jobs.api.queue import QueueListView
 from jobs.api.webhooks import WebhookView
 
 static_lazy = lazy(static, str)
@@ -16,6 +17,8 @@ static_lazy = lazy(static, str)
 urlpatterns = [
     path("", include("jobs.urls")),
     path("api/cloud/", include("jobs.api.urls")),
+    path("api/queue", QueueListView.as_view(), name="api-queue"),
+    path("api/queue/", include("jobs.api.queue_urls")),
     path("api/webhooks/<str:provider>", WebhookView.as_view(), name="api-webhook"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),

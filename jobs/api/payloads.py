@@ -13,8 +13,8 @@ from django.utils import timezone
 from jobs.lifecycle import ACTIVE, TERMINAL, JobStatus
 from jobs.models import JobQuerySet
 from jobs.models.job import duration_seconds
-from jobs.services import queue
 from jobs.services.actors import usernames
+from jobs.services.queue_waiting import Forecast, forecasts
 
 COLUMNS = (
     "pk",
@@ -60,9 +60,9 @@ def job_page(jobs: JobQuerySet, limit: int) -> tuple[list[dict[str, Any]], tuple
 
 
 def _with_positions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    waiting = [row["pk"] for row in rows if row["status"] == JobStatus.PENDING]
+    waiting = [row["pk"] for row in rows if row["status"] in (JobStatus.PENDING, JobStatus.UPLOADING)]
     owners = usernames({row["owner_id"] for row in rows if row["owner_id"]})
-    return list(_payloads(rows, queue.positions(waiting), owners, timezone.now()))
+    return list(_payloads(rows, forecasts(waiting), owners, timezone.now()))
 
 
 def _rows(jobs: JobQuerySet) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ def _number(value: Decimal | float | None) -> float | None:
 
 
 def _payloads(
-    rows: Iterable[Mapping[str, Any]], positions: Mapping[int, int], owners: Mapping[int, str], now: datetime
+    rows: Iterable[Mapping[str, Any]], waiting: Mapping[int, Forecast], owners: Mapping[int, str], now: datetime
 ) -> Iterable[dict[str, Any]]:
     for row in rows:
         status = row["status"]
@@ -120,7 +120,8 @@ def _payloads(
             "stage": None if status == JobStatus.COMPLETED else row["stage"],
             "progress": 100.0 if status == JobStatus.COMPLETED else row["progress"],
             "last_log": row["last_log"],
-            "queue_position": positions.get(row["pk"]),
+            "queue_position": waiting[row["pk"]].place if row["pk"] in waiting else None,
+            "estimated_wait_seconds": waiting[row["pk"]].estimated_wait_seconds if row["pk"] in waiting else None,
             "last_synced_at": _time(row["last_synced_at"]),
             "last_sync_error": row["last_sync_error"],
             "lost_at": _time(row["lost_at"]),

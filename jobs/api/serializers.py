@@ -117,6 +117,7 @@ class Job(serializers.Serializer[object]):
     progress = serializers.FloatField(allow_null=True, help_text="0 to 100.")
     last_log = serializers.CharField(allow_null=True)
     queue_position = serializers.IntegerField(allow_null=True)
+    estimated_wait_seconds = serializers.FloatField(allow_null=True, help_text="A guess, of a job that waits.")
     last_synced_at = serializers.DateTimeField(allow_null=True)
     last_sync_error = serializers.CharField(allow_null=True)
     lost_at = serializers.DateTimeField(allow_null=True, help_text="Since when its provider has not known it.")

@@ -236,6 +236,8 @@ def _queue(shared: SharedState) -> Component:
         "messages": shared.depth,
         "jobs": waiting,
     }
+    if dispatching := QueueEntry.objects.filter(status=QueueStatus.DISPATCHING).count():
+        message = _("%(state)s, %(count)d being handed over") % {"state": message, "count": dispatching}
     if shared.depth <= DEEP_QUEUE:
         return Component("queue", Health.HEALTHY, message)
     return Component("queue", Health.DEGRADED, _("The workers do not keep up: %(state)s.") % {"state": message})

@@ -5,7 +5,10 @@ import math
 import re
 from typing import Any
 
-SECRET_KEY = re.compile(r"token$|secret|passw|(?:api|access|private)[_-]?key|credential|authorization", re.IGNORECASE)
+# The path of a webhook's URL may be a key of its own.
+SECRET_KEY = re.compile(
+    r"token$|secret|passw|(?:api|access|private)[_-]?key|credential|authorization|^webhook_config$", re.IGNORECASE
+)
 SECRET_VALUE = re.compile(r"\b(?:r8_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{24,}|sk-[A-Za-z0-9_-]{20,})")
 LONGEST_SECRET_CHARACTERS = 512
 MASK = "••••"

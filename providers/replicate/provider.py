@@ -1,8 +1,10 @@
 """Replicate, by its HTTP API (https://replicate.com/docs/reference/http)."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,8 +19,10 @@ from providers.errors import (
     UnexpectedPayload,
 )
 from providers.http import ApiAnswer, ApiClient
+from providers.launch import MarkSearch, OnProgress, TrainingRequest, UploadedFile
+from providers.multipart import FileForm
 from providers.pool import ContextThreadPool
-from providers.replicate import mapping, webhooks
+from providers.replicate import launching, mapping, webhooks
 from providers.replicate.patience import Patience
 from providers.snapshots import (
     Account,
@@ -47,6 +51,9 @@ MAX_PAGES = 200
 LISTS_SECONDS = 20.0
 # created_at is not stable at Replicate (it moves by fractions of a second between answers).
 CREATED_AT_SLACK = timedelta(minutes=1)
+# By so much Replicate's clock may be behind ours without a job of ours being overlooked.
+CLOCK_SLACK = timedelta(minutes=15)
+LONGEST_UPLOAD_SECONDS = 900.0
 
 
 class ReplicateProvider:
@@ -138,6 +145,52 @@ class ReplicateProvider:
             return self._create_at(f"/v1/models/{model}/versions/{version}/trainings", body, TRAINING)
         path = COLLECTIONS[PREDICTION] if model is None else f"/v1/models/{model}/predictions"
         return self._create_at(path, body, PREDICTION)
+
+    def newest_version(self, model: str) -> str:
+        if not mapping.MODEL.match(model):
+            raise ProviderRejected("The model must be named as owner/name.")
+        try:
+            answer = self._api.get(f"/v1/models/{model}")
+        except RemoteJobNotFound as error:
+            raise ProviderRejected(f"{self.label} has no trainer {model}, or does not let us use it.") from error
+        return launching.newest_version(answer.payload)
+
+    def launch(self, request: TrainingRequest, version: str) -> JobSnapshot:
+        snapshot = self._create_at(COLLECTIONS[PREDICTION], launching.prediction(request, version), PREDICTION)
+        # Whatever the answer shows of it: it is the answer to our own request.
+        return replace(snapshot, mark=request.mark)
+
+    def find_marked(self, marks: Collection[str], *, since: datetime) -> MarkSearch:
+        """Trainers run as predictions, so their list alone is read."""
+        oldest = since - CLOCK_SLACK
+        found: dict[str, JobSnapshot] = {}
+        hidden: dict[str, JobSnapshot] = {}
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            rows, errors, following = self._read_rows(PREDICTION, cursor, created_after=oldest)
+            if errors:
+                raise errors[0]
+            found |= {row.external_id: row for row in rows if row.mark in marks}
+            hidden |= {row.external_id: row for row in rows if row.mark is None and row.metadata.get("data_removed")}
+            cursor = self._cursor(following, COLLECTIONS[PREDICTION])
+            if cursor is None or _is_past(rows, oldest):
+                return MarkSearch(found=tuple(found.values()), hidden=tuple(hidden.values()))
+        raise UnexpectedPayload(f"{self.label}'s list does not end.")
+
+    def upload(self, path: Path, name: str, on_progress: OnProgress) -> UploadedFile:
+        """By the Files API, which takes up to 100 MiB and keeps a file for a day."""
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise ProviderRejected(f"The file cannot be read here ({type(error).__name__}).", unsent=True) from error
+        with file:
+            size = path.stat().st_size
+            if size > launching.MAX_FILE_BYTES:
+                limit = launching.MAX_FILE_BYTES // 1024**2
+                found = f"{size / 1024**2:.1f}"
+                raise ProviderRejected(f"{self.label} takes files of up to {limit} MiB; this has {found}.", unsent=True)
+            form = FileForm(file, name=name, size=size, seconds=LONGEST_UPLOAD_SECONDS, on_progress=on_progress)
+            return launching.uploaded_file(self._api.send_file("/v1/files", form).payload)
 
     def cancel(self, job: JobRef) -> JobSnapshot:
         return self._ask_for(job, self._api.post, "/cancel")
@@ -247,10 +300,15 @@ class ReplicateProvider:
                 return
             seen.add(cursor)
 
-    def _read_rows(self, kind: str, cursor: str | None) -> tuple[list[JobSnapshot], list[ProviderError], str | None]:
+    def _read_rows(
+        self, kind: str, cursor: str | None, *, created_after: datetime | None = None
+    ) -> tuple[list[JobSnapshot], list[ProviderError], str | None]:
         """The rows of a page, and the link to the next. One bad row spoils neither its page nor the rest."""
+        query = {"cursor": cursor} if cursor else {}
+        if created_after is not None:
+            query["created_after"] = created_after.astimezone(UTC).isoformat().replace("+00:00", "Z")
         try:
-            answer = self._api.get(COLLECTIONS[kind], {"cursor": cursor} if cursor else None)
+            answer = self._api.get(COLLECTIONS[kind], query or None)
         except RemoteJobNotFound as error:
             if cursor:
                 raise
