@@ -18,6 +18,7 @@ django: Any = get_wsgi_application()
 # Models can be imported only after Django is set up.
 from jobs.api.webhooks import PATH as WEBHOOKS_PATH  # noqa: E402
 from jobs.stream import EventStream  # noqa: E402
+from simpletuner_cloud.upload_bodies import UploadBodies  # noqa: E402
 from simpletuner_cloud.webhook_bodies import WebhookBodies  # noqa: E402
 
 EVENTS_PATH = "/api/events"
@@ -26,6 +27,9 @@ PAGE_THREADS = 4
 PROVIDER_THREADS = 16
 # Their own, so that a flood of webhooks and the pages do not wait for each other.
 WEBHOOK_THREADS = 4
+# Whoever sends a large file slowly keeps a thread as long as it takes.
+UPLOAD_THREADS = 4
+UPLOAD_PATHS = ("/api/cloud/uploads", "/jobs/new")
 PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate")
 ADMIN_ACTIONS_PATH = "/admin/jobs/unifiedjob"
 
@@ -38,6 +42,7 @@ class WebApplication:
         self._pages = WSGIMiddleware(django, workers=PAGE_THREADS)
         self._provider_calls = WSGIMiddleware(django, workers=PROVIDER_THREADS)
         self._webhooks = WebhookBodies(WSGIMiddleware(django, workers=WEBHOOK_THREADS))
+        self._uploads = UploadBodies(WSGIMiddleware(django, workers=UPLOAD_THREADS))
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
@@ -54,6 +59,8 @@ class WebApplication:
             await self._events(scope, receive, send)
         elif scope["path"].startswith(WEBHOOKS_PATH):
             await self._webhooks(scope, receive, send)
+        elif scope["method"] == "POST" and scope["path"].rstrip("/") in UPLOAD_PATHS:
+            await self._uploads(scope, receive, send)
         elif may_wait_for_provider(scope["path"], scope["query_string"]):
             await self._provider_calls(scope, receive, send)  # type: ignore[arg-type]
         else:
