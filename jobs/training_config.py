@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,8 +106,7 @@ def _problem_of_text(text: str) -> str:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        double = next(name for name in names if names.count(name) > 1)
+        (double, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"“{double[:64]}” stands in it twice.")
     return found
 

@@ -6,6 +6,7 @@ What was masked can be put back where it stood, so that a masked copy may be edi
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 MASK = "••••"
@@ -16,11 +17,16 @@ SHORTEST_TO_SHOW = 12
 _SECRET_WORDS = r"secret|passw|(?:api|access|private)[_-]?key|credential|authorization"
 SECRET_NAME = re.compile(rf"token$|{_SECRET_WORDS}|webhook[_-]?(?:url|config)", re.IGNORECASE)
 SECRET_VALUE = re.compile(r"\b(?:r8_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{24,}|sk-[A-Za-z0-9_-]{20,})")
-# In a text: --hub_token=…, ?api_key=…, "hf_token": "…", https://name:password@host.
-_ASSIGNED_NAME = rf"(?:[\w-]*token|[\w-]*(?:{_SECRET_WORDS})[\w-]*)"
-_ASSIGNED = re.compile(rf"((?:{_ASSIGNED_NAME}\s*=|--{_ASSIGNED_NAME}\s)\s*[\"']?)([^&\s\"']+)", re.IGNORECASE)
-_QUOTED = re.compile(r"(\"([^\"\\\n]{1,200})\"\s*:\s*\")((?:[^\"\\]|\\.)+)")
-_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/@:]*:)([^\s/@]+)(?=@)", re.IGNORECASE)
+# In a text: --hub_token=…, ?api_key=…, "hf_token": "…", https://name:password@host. Each part is bounded, and a name
+# is tried from its beginning only: a text of megabytes costs no more than reading it.
+_ASSIGNED_NAME = rf"(?:[\w-]{{0,64}}?token|[\w-]{{0,64}}?(?:{_SECRET_WORDS})[\w-]{{0,64}})"
+_ASSIGNED = re.compile(
+    rf"((?<![\w-])(?:{_ASSIGNED_NAME}\s{{0,8}}=\s{{0,8}}|--{_ASSIGNED_NAME}\s{{1,8}})[\"']?)"
+    r"([^&\s\"']+)",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"(\"([^\"\\\n]{1,200})\"\s{0,8}:\s{0,8}\")((?:[^\"\\]|\\.)+)")
+_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s/@:]{0,200}:)([^\s/@]{1,500})(?=@)", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:
@@ -65,8 +71,9 @@ def _masked(value: Any, *, is_secret: bool) -> Any:
 
 def _masked_within(text: str) -> str:
     if text.lstrip()[:1] in ("{", "["):
-        inner = _json(text)
-        if inner is not None:
+        # Of what is no JSON, or nested too deep, the text is looked through.
+        with suppress(ValueError, RecursionError):
+            inner = json.loads(text)
             shown = masked(inner)
             # As it was written, if there was nothing to hide.
             return text if shown == inner else json.dumps(shown, ensure_ascii=False)
@@ -74,14 +81,6 @@ def _masked_within(text: str) -> str:
     text = _IN_URL.sub(lambda found: found[1] + MASK, text)
     text = _ASSIGNED.sub(lambda found: found[1] + (found[2] if MASK in found[2] else masked_text(found[2])), text)
     return SECRET_VALUE.sub(lambda found: masked_text(found[0]), text)
-
-
-def _json(text: str) -> Any:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict | list) else None
 
 
 def _unmasked(shown: Any, stored: Any, *, is_secret: bool) -> Any:
