@@ -40,16 +40,23 @@ if HOST not in ("0.0.0.0", "::"):
 
 HOME = Path(env.text("SIMPLETUNER_CLOUD_HOME", str(BASE_DIR / "var"))).expanduser().resolve()
 REPLICATE_API_TOKEN = env.text("REPLICATE_API_TOKEN")
-STORE_MODE = store_mode(REPLICATE_API_TOKEN)
+STORE_MODE = store_mode(REPLICATE_API_TOKEN, home=HOME, chosen=env.text("SIMPLETUNER_STORE").lower())
 IS_SANDBOX = STORE_MODE is StoreMode.SANDBOX
 STORE_DIR = HOME / STORE_MODE.value
+# Where a token that the sandbox is given waits for the next start.
+LIVE_STORE_DIR = HOME / StoreMode.LIVE.value
 try:
     STORE_DIR.mkdir(parents=True, exist_ok=True)
 except OSError as error:
     raise ImproperlyConfigured(f"SIMPLETUNER_CLOUD_HOME cannot be used: {error}.") from error
 SECRET_KEY = load_or_create(HOME / "secret_key")
+# Stored tokens are encrypted with the first, and decrypted with any of them or the one in the file (jobs.token_cipher).
+CREDENTIALS_KEYS = env.keys("SIMPLETUNER_CREDENTIALS_KEY")
+CREDENTIALS_KEY_FILE = HOME / "credentials_key"
 
 DATABASE_URL = env.url("DATABASE_URL", "", schemes=("postgres", "postgresql", "sqlite"))
+# Otherwise there is one database, and whichever store it holds is the only one.
+EACH_STORE_HAS_ITS_DATABASE = not DATABASE_URL
 if DATABASE_URL:
     try:
         DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600)}
@@ -96,11 +103,12 @@ REDIS_URL = env.url(
 # One Redis may serve a sandbox and a real store: their keys and queues never meet.
 REDIS_KEY_PREFIX = f"simpletuner:{STORE_MODE.value}:"
 
-# Providers (SPEC B1.2, B1.3). A provider without credentials is absent.
+# Providers (SPEC B1.2, B1.3). One without a token here has a stored one, or is not configured.
 
 REPLICATE_API_BASE_URL = env.url("REPLICATE_API_BASE_URL", "https://api.replicate.com", schemes=("https", "http"))
 SANDBOX_URL = env.url("SIMPLETUNER_SANDBOX_URL", "http://127.0.0.1:8002", schemes=("http",))
 SANDBOX_TOKEN = env.text("SIMPLETUNER_SANDBOX_TOKEN", "sandbox-token-not-a-secret")
+LIVE_PROVIDERS = {"replicate": {"base_url": REPLICATE_API_BASE_URL}}
 PROVIDERS = {
     "replicate": (
         {"token": SANDBOX_TOKEN, "base_url": SANDBOX_URL}
@@ -133,6 +141,8 @@ LOG_ARCHIVE_BYTES = env.integer("SIMPLETUNER_LOG_ARCHIVE_MB", 32, minimum=1, max
 TRUSTED_PROXIES = env.networks("SIMPLETUNER_TRUSTED_PROXIES")
 # Who may deliver webhooks, beside having the secret; empty: anybody.
 WEBHOOK_ALLOWED_ADDRESSES = env.networks("SIMPLETUNER_WEBHOOK_ALLOWED_ADDRESSES")
+# Of private networks, those that webhook URLs may lead into all the same (jobs.outgoing_urls).
+PRIVATE_NETWORKS_ALLOWED = env.networks("SIMPLETUNER_PRIVATE_NETWORKS_ALLOWED")
 SSE_MAX_PER_IP = env.integer("SIMPLETUNER_SSE_MAX_PER_IP", 5, minimum=1, maximum=10_000)
 
 # Django

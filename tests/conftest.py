@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from jobs import coordination
 from jobs.models import HardwarePrice, UnifiedJob
-from jobs.services import actors, call_governor, provider_calls, webhook_secrets
+from jobs.services import actors, call_governor, provider_calls, token_source, webhook_secrets
 from providers import registry
 from providers.snapshots import JobSnapshot, RemoteStatus
 from tests.sandbox_server import RunningSandbox, running_sandbox
@@ -53,15 +53,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _fresh_state() -> Iterator[None]:
     """No provider, lease or shared answer outlives its test."""
-    registry.get_provider.cache_clear()
+    registry.forget_providers()
     coordination.client().flushdb()
     coordination.forget_local_answers()
     webhook_secrets.forget_secrets()
     call_governor.forget_own_books()
     provider_calls.forget_clocks()
     actors.forget_owner()
+    token_source.forget_tokens()
     yield
-    registry.get_provider.cache_clear()
+    registry.forget_providers()
 
 
 @pytest.fixture(autouse=True)
