@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from jobs.outgoing_urls import Rules
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
 from jobs.webhook_url import LOOPBACK_HOSTS
 from simpletuner_cloud import __version__, enterprise, env, logs
@@ -120,7 +121,9 @@ PROVIDERS = {
 # Background work (SPEC A5)
 
 ENTERPRISE_CONFIG = Path(env.text("SIMPLETUNER_ENTERPRISE_CONFIG", "simpletuner-enterprise.yaml"))
-ENTERPRISE = enterprise.load(ENTERPRISE_CONFIG)
+# Of private networks, those that webhook URLs may lead into all the same (jobs.outgoing_urls).
+PRIVATE_NETWORKS_ALLOWED = env.networks("SIMPLETUNER_PRIVATE_NETWORKS_ALLOWED")
+ENTERPRISE = enterprise.load(ENTERPRISE_CONFIG, Rules(allowed=PRIVATE_NETWORKS_ALLOWED, loopback=IS_SANDBOX))
 JOB_POLL_INTERVAL = env.number(
     "SIMPLETUNER_JOB_POLL_INTERVAL",
     None,
@@ -141,8 +144,6 @@ LOG_ARCHIVE_BYTES = env.integer("SIMPLETUNER_LOG_ARCHIVE_MB", 32, minimum=1, max
 TRUSTED_PROXIES = env.networks("SIMPLETUNER_TRUSTED_PROXIES")
 # Who may deliver webhooks, beside having the secret; empty: anybody.
 WEBHOOK_ALLOWED_ADDRESSES = env.networks("SIMPLETUNER_WEBHOOK_ALLOWED_ADDRESSES")
-# Of private networks, those that webhook URLs may lead into all the same (jobs.outgoing_urls).
-PRIVATE_NETWORKS_ALLOWED = env.networks("SIMPLETUNER_PRIVATE_NETWORKS_ALLOWED")
 SSE_MAX_PER_IP = env.integer("SIMPLETUNER_SSE_MAX_PER_IP", 5, minimum=1, maximum=10_000)
 
 # Django

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as property_settings
 from pytest_django import Settings
 
-from jobs import coordination
+from jobs import coordination, outgoing_urls
 from jobs.models import HardwarePrice, UnifiedJob
 from jobs.services import actors, call_governor, provider_calls, token_source, webhook_secrets
 from providers import registry
@@ -76,6 +77,14 @@ def _prices(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("db")
         if not HardwarePrice.objects.exists():
             import_module("jobs.migrations.0002_prices").add_prices(apps, None)
+
+
+@pytest.fixture(autouse=True)
+def host_names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What names lead to, as a test fills it in; no other name is known, and no name server is asked."""
+    known = {"localhost": ["127.0.0.1", "::1"]}
+    monkeypatch.setattr(outgoing_urls, "resolve", lambda host: tuple(map(ip_address, known.get(host, ()))))
+    return known
 
 
 @pytest.fixture
