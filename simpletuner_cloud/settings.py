@@ -164,8 +164,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "simpletuner_cloud.middleware.CorrelationMiddleware",
+    "simpletuner_cloud.response_headers.ResponseHeadersMiddleware",
     "simpletuner_cloud.middleware.KnownHostMiddleware",
-    "simpletuner_cloud.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "simpletuner_cloud.middleware.OptionalTrailingSlashMiddleware",
@@ -202,7 +202,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
