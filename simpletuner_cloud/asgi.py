@@ -33,11 +33,12 @@ LIST_THREADS = 1
 PROVIDER_THREADS = 16
 # Their own, so that a flood of webhooks and the pages do not wait for each other.
 WEBHOOK_THREADS = 4
-PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate", "/queue/process")
+PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate", "/token", "/queue/process")
 # Whoever sends a large file slowly keeps a thread as long as it takes.
 UPLOAD_THREADS = 4
 UPLOAD_PATHS = ("/api/cloud/uploads", "/jobs/new")
-ADMIN_ACTIONS_PATH = "/admin/jobs/unifiedjob"
+# Their actions and forms ask a provider.
+ADMIN_PATHS = ("/admin/jobs/unifiedjob", "/admin/jobs/providercredential")
 
 
 class WebApplication:
@@ -90,7 +91,7 @@ class WebApplication:
 def may_wait_for_provider(path: str, query: bytes) -> bool:
     """Whether serving a request may mean asking a provider."""
     path = path.rstrip("/")
-    if path.endswith(PROVIDER_PATHS) or path == ADMIN_ACTIONS_PATH:
+    if path.endswith(PROVIDER_PATHS) or path == ADMIN_PATHS[0] or path.startswith(ADMIN_PATHS[1]):
         return True
     return b"sync_active=" in query or b"include_replicate=" in query
 

@@ -4,6 +4,7 @@ from django.urls import path
 
 from jobs.api import views
 from jobs.api.provider_config import ProviderConfigView
+from jobs.api.provider_tokens import ProviderTokenView, ReplicateTokenView
 from jobs.api.submitting import JobRetryView, JobSubmissionView, SubmitView
 from jobs.api.uploads import UploadListView, UploadView
 
@@ -28,4 +29,6 @@ urlpatterns = [
     path("providers", views.ProviderListView.as_view(), name="api-providers"),
     path("providers/<str:provider>/validate", views.ProviderValidateView.as_view(), name="api-provider-validate"),
     path("providers/<str:provider>/config", ProviderConfigView.as_view(), name="api-provider-config"),
+    path("providers/<str:provider>/token", ProviderTokenView.as_view(), name="api-provider-token"),
+    path("replicate/token", ReplicateTokenView.as_view(), name="api-replicate-token"),
 ]

@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 
 from jobs.models import ProviderSettings
-from jobs.webhook_url import check_webhook_url
+from jobs.outgoing_urls import check_at_save
 from providers import registry
 from providers.errors import UnknownProvider
 
@@ -56,8 +56,10 @@ def set_webhook_url(provider: str, url: str) -> ProviderConfig:
     Raises ``UnknownProvider``, and ``ValueError`` for a URL that a provider must not be told.
     """
     checked_config(provider)
+    is_known = True
     if url:
-        url = check_webhook_url(url)
+        destination = check_at_save(url)
+        url, is_known = destination.url, bool(destination.addresses)
     ProviderSettings.objects.update_or_create(provider=provider, defaults={"webhook_url": url})
     senders = ", ".join(str(network) for network in settings.WEBHOOK_ALLOWED_ADDRESSES) or "any address"
     logger.info(
@@ -65,6 +67,8 @@ def set_webhook_url(provider: str, url: str) -> ProviderConfig:
         provider=provider,
         # Not the whole: what follows the host may be a key of its own.
         called_at=urlsplit(url).hostname,
+        # Else it is refused when a job is to be started with it.
+        name_is_known=is_known,
         deliveries_taken_from=senders,
     )
     return provider_config(provider)
