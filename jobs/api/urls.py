@@ -2,17 +2,23 @@
 
 from django.urls import path
 
-from jobs.api import views
+from jobs.api import budgets, cancelling, claims, spend, views
 from jobs.api.provider_config import ProviderConfigView
 
 urlpatterns = [
     path("jobs", views.JobListView.as_view(), name="api-jobs"),
     path("jobs/sync", views.JobSyncView.as_view(), name="api-jobs-sync"),
     path("jobs/sync/history", views.HistoryWalkView.as_view(), name="api-jobs-sync-history"),
+    path("jobs/cancel", cancelling.JobsCancelView.as_view(), name="api-jobs-cancel"),
     path("jobs/<str:job_id>", views.JobDetailView.as_view(), name="api-job"),
     path("jobs/<str:job_id>/inline-progress", views.JobProgressView.as_view(), name="api-job-progress"),
     path("jobs/<str:job_id>/logs", views.JobLogsView.as_view(), name="api-job-logs"),
-    path("jobs/<str:job_id>/cancel", views.JobCancelView.as_view(), name="api-job-cancel"),
+    path("jobs/<str:job_id>/cancel", cancelling.JobCancelView.as_view(), name="api-job-cancel"),
+    path("jobs/<str:job_id>/claim", claims.JobClaimView.as_view(), name="api-job-claim"),
+    path("jobs/<str:job_id>/ignore", claims.JobIgnoreView.as_view(), name="api-job-ignore"),
+    path("jobs/<str:job_id>/unignore", claims.JobUnignoreView.as_view(), name="api-job-unignore"),
+    path("jobs/<str:job_id>/budget", budgets.JobBudgetView.as_view(), name="api-job-budget"),
+    path("spend", spend.SpendView.as_view(), name="api-spend"),
     path("metrics", views.MetricsView.as_view(), name="api-metrics"),
     path("metrics/prometheus", views.PrometheusView.as_view(), name="api-metrics-prometheus"),
     path("health", views.HealthView.as_view(), name="api-health"),
