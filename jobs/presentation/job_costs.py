@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from jobs.budgets import FULL, Standing, running_cost
 from jobs.models import HardwarePrice, UnifiedJob
 from jobs.presentation.costs import CostView, cost_view
-from jobs.presentation.formats import money, percent
+from jobs.presentation.formats import CENT, money, percent
 from jobs.pricing import Price
 
 SECONDS_PER_HOUR = 3600
@@ -49,8 +49,15 @@ def job_cost(job: UnifiedJob, now: datetime) -> JobCost:
         reckoning=_reckoning(job, price, now),
         price_since=date_format(price.effective_from, "j M Y") if price else "",
         budget=_budget(job, cost, is_priced=cost is not None),
-        budget_input=f"{job.budget_usd.normalize():f}" if job.budget_usd is not None else "",
+        budget_input=_input(job.budget_usd),
     )
+
+
+def _input(amount: Decimal | None) -> str:
+    """An amount as a field holds it: in cents, unless that would change it."""
+    if amount is None:
+        return ""
+    return f"{amount:.2f}" if amount == amount.quantize(CENT) else f"{amount.normalize():f}"
 
 
 def budget_note(told_percent: int, budget_usd: Decimal | None) -> str:
@@ -80,7 +87,7 @@ def _budget(job: UnifiedJob, cost: Decimal | None, *, is_priced: bool) -> Budget
     used = Standing(job.budget_usd, cost).percent if is_priced else None
     if used is None:
         note = _("The price of its hardware is not known, so the budget cannot be watched.")
-        return BudgetView(amount, None, _("of %(budget)s") % {"budget": amount}, "warning", note)
+        return BudgetView(amount, None, amount, "warning", note)
     words = {"cost": money(cost or Decimal(0)), "budget": amount, "percent": percent(float(used))}
     return BudgetView(
         amount=amount,
