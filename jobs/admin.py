@@ -4,14 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from jobs import admin_tokens
+from jobs.access import Actor
 from jobs.lifecycle import Source
 from jobs.models import (
+    DeletedJob,
     HardwarePrice,
     HistoryWalk,
     ModelHardware,
@@ -23,7 +26,7 @@ from jobs.models import (
     UnifiedJob,
     WebhookDelivery,
 )
-from jobs.services import cancelling, sync, webhooks
+from jobs.services import cancelling, deleting, sync, webhooks
 from jobs.services.lookup import InvalidState
 from providers.errors import ProviderError
 
@@ -98,7 +101,12 @@ class UnifiedJobAdmin(admin.ModelAdmin[UnifiedJob]):
     @admin.action(description=_("Cancel"))
     def cancel(self, request: HttpRequest, queryset: QuerySet[UnifiedJob]) -> None:
         """Ask the providers to end the selected jobs."""
-        self._each(request, queryset, lambda job: cancelling.cancel_job(job.job_id), _cancelled)
+        actor = _actor_of(request)
+        self._each(request, queryset, lambda job: cancelling.cancel_job(actor, job.job_id), _cancelled)
+
+    def delete_model(self, request: HttpRequest, obj: UnifiedJob) -> None:
+        """Delete the record, so that no sync brings it back."""
+        deleting.delete_job(_actor_of(request), obj.job_id)
 
     def _each(
         self,
@@ -111,12 +119,36 @@ class UnifiedJobAdmin(admin.ModelAdmin[UnifiedJob]):
         for job in jobs:
             try:
                 act(job)
-            except (ProviderError, InvalidState) as error:
+            except (ProviderError, InvalidState, PermissionDenied) as error:
                 self.message_user(request, f"{job}: {error}", messages.ERROR)
             else:
                 done += 1
         if done:
             self.message_user(request, tell(done), messages.SUCCESS)
+
+
+@admin.register(DeletedJob)
+class DeletedJobAdmin(admin.ModelAdmin[DeletedJob]):
+    """Jobs whose record was deleted. Whoever deletes such a row lets its job come back with the next sync."""
+
+    list_display = ("job_id", "provider", "external_id", "deleted_at", "deleted_by")
+    list_filter = ("provider",)
+    search_fields = ("=job_id", "=external_id")
+    date_hierarchy = "deleted_at"
+
+    def has_add_permission(self, _request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: DeletedJob | None = None) -> bool:
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: DeletedJob) -> None:
+        """Take the deletion back."""
+        deleting.take_back(_actor_of(request), [obj])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[DeletedJob]) -> None:
+        """Take many back."""
+        deleting.take_back(_actor_of(request), queryset)
 
 
 @admin.register(QueueEntry)
@@ -238,6 +270,12 @@ class ProviderSettingsAdmin(admin.ModelAdmin[ProviderSettings]):
 
 
 admin.site.register(ProviderCredential, admin_tokens.ProviderCredentialAdmin)
+
+
+def _actor_of(request: HttpRequest) -> Actor:
+    """Who acts, as the middleware found."""
+    actor: Actor = request.actor  # type: ignore[attr-defined]
+    return actor
 
 
 def _tried_again(count: int) -> str:

@@ -7,7 +7,17 @@ import structlog
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from jobs.services import background_switch, history_walk, job_counts, leftovers, logs, polling, webhooks
+from jobs.services import (
+    background_switch,
+    budgets,
+    cancel_requests,
+    history_walk,
+    job_counts,
+    leftovers,
+    logs,
+    polling,
+    webhooks,
+)
 from jobs.services.dispatch import processor, uploading
 
 logger = structlog.get_logger(__name__)
@@ -55,6 +65,18 @@ def compact_counts() -> None:
 def walk_history() -> None:
     """The next steps of a walk through a provider's history, if one is under way."""
     _tick(history_walk.advance)
+
+
+@shared_task
+def pursue_cancellations() -> None:
+    """Put wishes for the end of jobs to their providers that were not heard, or not confirmed."""
+    _tick(cancel_requests.pursue_cancellations)
+
+
+@shared_task
+def watch_budgets() -> None:
+    """See which jobs reach a mark of their budget."""
+    _tick(budgets.watch)
 
 
 def _tick(work: Callable[[], object]) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.views import actions, configs, pages, queue, submitting
+from jobs.views import actions, configs, job_actions, pages, queue, spend, submitting
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -21,6 +21,16 @@ urlpatterns = [
     path("jobs/<str:job_id>/", pages.job),
     path("jobs/<str:job_id>/cancel", actions.cancel_job, name="job-cancel"),
     path("jobs/<str:job_id>/cancel/", actions.cancel_job),
+    path("jobs/<str:job_id>/delete", job_actions.delete_job, name="job-delete"),
+    path("jobs/<str:job_id>/claim", job_actions.claim_job, name="job-claim"),
+    path("jobs/<str:job_id>/ignore", job_actions.ignore_job, name="job-ignore"),
+    path("jobs/<str:job_id>/unignore", job_actions.unignore_job, name="job-unignore"),
+    path("jobs/<str:job_id>/budget", job_actions.set_budget, name="job-budget"),
+    path("unclaimed/claim", job_actions.claim_shown, name="unclaimed-claim"),
+    path("unclaimed/snooze", job_actions.snooze_unclaimed, name="unclaimed-snooze"),
+    path("spend", spend.spend, name="spend"),
+    path("spend/", spend.spend),
+    path("spend/limits/<str:provider>", spend.set_limit, name="spend-limit"),
     path("jobs/<str:job_id>/saved.log", pages.job_log, name="job-log"),
     path("queue", queue.queue, name="queue"),
     path("queue/", queue.queue),

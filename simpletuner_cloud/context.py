@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from jobs.access import CONFIGURE_PROVIDERS
+from jobs.presentation.unclaimed import SNOOZE_COOKIE, UnclaimedStrip, unclaimed_strip
 from jobs.services.provider_tokens import TokenStanding, token_standing
 
 
@@ -26,3 +27,13 @@ def deployment(request: HttpRequest) -> dict[str, Any]:
 
 def _standing() -> TokenStanding:
     return token_standing("replicate")
+
+
+def unclaimed(request: HttpRequest) -> dict[str, Any]:
+    """The strip about jobs that nobody has claimed; looked for only where a template asks."""
+
+    def strip() -> UnclaimedStrip | None:
+        actor = getattr(request, "actor", None)
+        return unclaimed_strip(actor, is_snoozed=SNOOZE_COOKIE in request.COOKIES) if actor else None
+
+    return {"unclaimed_strip": strip}

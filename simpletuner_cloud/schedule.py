@@ -11,6 +11,8 @@ INBOX_SECONDS = 5.0
 LOG_CAPTURE_SECONDS = 30.0
 HISTORY_WALK_SECONDS = 5.0
 COMPACTION_SECONDS = 15.0
+CANCELLATION_SECONDS = 5.0
+BUDGET_SECONDS = 5.0
 
 
 def beat_schedule(
@@ -36,6 +38,8 @@ def housekeeping_schedule() -> dict[str, dict[str, Any]]:
         "capture-logs": _entry("jobs.tasks.capture_logs", LOG_CAPTURE_SECONDS),
         "walk-history": _entry("jobs.tasks.walk_history", HISTORY_WALK_SECONDS),
         "compact-counts": _entry("jobs.tasks.compact_counts", COMPACTION_SECONDS),
+        "pursue-cancellations": _entry("jobs.tasks.pursue_cancellations", CANCELLATION_SECONDS),
+        "watch-budgets": _entry("jobs.tasks.watch_budgets", BUDGET_SECONDS),
     }
 
 

@@ -194,6 +194,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "simpletuner_cloud.context.deployment",
+                "simpletuner_cloud.context.unclaimed",
             ]
         },
     }

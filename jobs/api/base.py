@@ -14,10 +14,15 @@ from jobs.services.lookup import get_job
 
 
 class HasPermission(BasePermission):
-    """Whether the actor has what the view asks for; a view that names nothing for a method denies it."""
+    """Whether the actor has what the view asks for; a view that names nothing for a method denies it.
+
+    A method that the view does not have is not denied here: it is answered by 405.
+    """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         permissions: Mapping[str, str] = getattr(view, "permissions", {})
+        if not hasattr(view, (request.method or "").lower()):
+            return True
         needed = permissions.get("GET" if request.method == "HEAD" else request.method or "")
         return needed is not None and isinstance(request.auth, Actor) and request.auth.can(needed)
 

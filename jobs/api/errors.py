@@ -87,6 +87,11 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     return _answer(INTERNAL_DETAIL, INTERNAL_CODE, status.HTTP_500_INTERNAL_SERVER_ERROR)
 
 
+def error_code(error: Exception) -> str:
+    """The code that an error of ours has in the API, for answers that hold several outcomes."""
+    return next((code for kind, _, code in OWN_ERRORS if isinstance(error, kind)), INTERNAL_CODE)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """For what no view caught: a page for people, JSON below /api/; 503 if it is the database that does not answer."""
     is_database = isinstance(sys.exception(), DATABASE_TROUBLE)

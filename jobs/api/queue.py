@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,6 +10,7 @@ from jobs import access
 from jobs.api import queue_serializers as shapes
 from jobs.api import serializers
 from jobs.api.base import ApiView, checked
+from jobs.api.money_serializers import CancelResult
 from jobs.queue_order import Limits
 from jobs.services import audit, cancelling, queue_actions, queue_limits, queue_reading
 from jobs.services.dispatch import processor
@@ -113,20 +113,29 @@ class QueueCancelView(ApiView):
     @extend_schema(
         operation_id="queue_cancel",
         request=None,
-        responses={200: serializers.CancelResult, 404: PROBLEM, 409: PROBLEM, 502: PROBLEM, 504: PROBLEM, **REFUSED},
+        responses={
+            200: CancelResult,
+            404: PROBLEM,
+            409: PROBLEM,
+            429: PROBLEM,
+            502: PROBLEM,
+            503: PROBLEM,
+            504: PROBLEM,
+            **REFUSED,
+        },
     )
     def post(self, _request: Request, job_id: str) -> Response:
         """End a job that waits; no provider is asked. One that is at its provider is cancelled there."""
-        job = self.job(job_id)
-        if not self.actor.may_cancel(job.owner_id):
-            raise PermissionDenied("You may not cancel this job.")
-        if job.external_id is None:
-            queue_actions.cancel_unsent(job.pk, by=self.actor.name)
-        else:
-            cancelling.cancel_job(job.job_id)
-        audit.record(self.actor, "job.cancel", job.job_id)
-        job.refresh_from_db()
-        return Response({"success": True, "job_id": job.job_id, "status": job.status})
+        done = cancelling.cancel_job(self.actor, job_id)
+        return Response(
+            {
+                "success": True,
+                "job_id": done.job.job_id,
+                "status": done.job.status,
+                "cancelling": done.is_cancelling,
+                "message": done.message,
+            }
+        )
 
 
 class QueueSendAgainView(ApiView):
@@ -137,7 +146,7 @@ class QueueSendAgainView(ApiView):
     @extend_schema(
         operation_id="queue_send_again",
         request=None,
-        responses={200: serializers.CancelResult, 404: PROBLEM, 409: PROBLEM, **REFUSED},
+        responses={200: shapes.SendAgainResult, 404: PROBLEM, 409: PROBLEM, **REFUSED},
     )
     def post(self, _request: Request, job_id: str) -> Response:
         """Send a job once more of which nobody can tell whether it was started. Look at the provider before."""

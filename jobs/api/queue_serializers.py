@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from jobs.api.serializers import JOB_STATUSES
 from jobs.models import QueueStatus
 from jobs.models.queue import MAXIMUM_PRIORITY
 from jobs.services.queue_limits import LONGEST_AGEING_MINUTES, MOST_AT_ONCE
@@ -162,3 +163,11 @@ class QueueCleanup(serializers.Serializer[object]):
 
     success = serializers.BooleanField()
     deleted = serializers.IntegerField()
+
+
+class SendAgainResult(serializers.Serializer[object]):
+    """A job goes to its provider once more."""
+
+    success = serializers.BooleanField()
+    job_id = serializers.CharField()
+    status = serializers.ChoiceField(choices=JOB_STATUSES)

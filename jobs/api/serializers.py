@@ -217,14 +217,6 @@ class HistoryProgress(serializers.Serializer[object]):
     history = HistoryWalk(allow_null=True)
 
 
-class CancelResult(serializers.Serializer[object]):
-    """What the provider made of a cancel request."""
-
-    success = serializers.BooleanField()
-    job_id = serializers.CharField()
-    status = serializers.ChoiceField(choices=JOB_STATUSES)
-
-
 class DeleteResult(serializers.Serializer[object]):
     """A job was removed from the store."""
 

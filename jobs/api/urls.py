@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.api import views
+from jobs.api import budgets, cancelling, claims, spend, views
 from jobs.api.provider_config import ProviderConfigView
 from jobs.api.provider_tokens import ProviderTokenView, ReplicateTokenView
 from jobs.api.submitting import JobRetryView, JobSubmissionView, SubmitView
@@ -17,10 +17,16 @@ urlpatterns = [
     path("jobs/<str:job_id>/submission", JobSubmissionView.as_view(), name="api-job-submission"),
     path("uploads", UploadListView.as_view(), name="api-uploads"),
     path("uploads/<str:upload_id>", UploadView.as_view(), name="api-upload"),
+    path("jobs/cancel", cancelling.JobsCancelView.as_view(), name="api-jobs-cancel"),
     path("jobs/<str:job_id>", views.JobDetailView.as_view(), name="api-job"),
     path("jobs/<str:job_id>/inline-progress", views.JobProgressView.as_view(), name="api-job-progress"),
     path("jobs/<str:job_id>/logs", views.JobLogsView.as_view(), name="api-job-logs"),
-    path("jobs/<str:job_id>/cancel", views.JobCancelView.as_view(), name="api-job-cancel"),
+    path("jobs/<str:job_id>/cancel", cancelling.JobCancelView.as_view(), name="api-job-cancel"),
+    path("jobs/<str:job_id>/claim", claims.JobClaimView.as_view(), name="api-job-claim"),
+    path("jobs/<str:job_id>/ignore", claims.JobIgnoreView.as_view(), name="api-job-ignore"),
+    path("jobs/<str:job_id>/unignore", claims.JobUnignoreView.as_view(), name="api-job-unignore"),
+    path("jobs/<str:job_id>/budget", budgets.JobBudgetView.as_view(), name="api-job-budget"),
+    path("spend", spend.SpendView.as_view(), name="api-spend"),
     path("metrics", views.MetricsView.as_view(), name="api-metrics"),
     path("metrics/prometheus", views.PrometheusView.as_view(), name="api-metrics-prometheus"),
     path("health", views.HealthView.as_view(), name="api-health"),

@@ -11,13 +11,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from jobs import access
 from jobs.api import serializers
-from jobs.api.base import checked
+from jobs.api.base import ApiView, checked
 from jobs.api.payloads import job_page, job_payloads
 from jobs.api.renderers import TextRenderer
 from jobs.models import UnifiedJob
 from jobs.services import (
-    cancelling,
+    deleting,
     exposition,
     health,
     history_walk,
@@ -162,8 +163,10 @@ class HistoryWalkView(APIView):
         return Response({"history": history_walk.facts(history_walk.cancel(query["provider"]))})
 
 
-class JobDetailView(APIView):
+class JobDetailView(ApiView):
     """``/api/cloud/jobs/{job_id}``."""
+
+    permissions = {"GET": access.VIEW_OWN, "DELETE": access.VIEW_OWN}
 
     @extend_schema(operation_id="jobs_get", responses={200: serializers.JobDetail, **JOB_ERRORS})
     def get(self, _request: Request, job_id: str) -> Response:
@@ -171,10 +174,13 @@ class JobDetailView(APIView):
         job = get_job(job_id, UnifiedJob.objects.only("pk"))
         return Response({"job": job_payloads(UnifiedJob.objects.filter(pk=job.pk))[0]})
 
-    @extend_schema(operation_id="jobs_delete", responses={200: serializers.DeleteResult, 409: PROBLEM, **JOB_ERRORS})
+    @extend_schema(
+        operation_id="jobs_delete",
+        responses={200: serializers.DeleteResult, 403: PROBLEM, 409: PROBLEM, **JOB_ERRORS},
+    )
     def delete(self, _request: Request, job_id: str) -> Response:
-        """Remove a job that has ended from the store; nothing happens at its provider."""
-        return Response({"success": True, "job_id": cancelling.delete_job(job_id)})
+        """Remove a job that has ended from the store; nothing happens at its provider, and no sync brings it back."""
+        return Response({"success": True, "job_id": deleting.delete_job(self.actor, job_id)})
 
 
 class JobProgressView(APIView):
@@ -209,20 +215,6 @@ class JobLogsView(APIView):
                 "saved_at": log.saved_at,
             }
         )
-
-
-class JobCancelView(APIView):
-    """``/api/cloud/jobs/{job_id}/cancel``."""
-
-    @extend_schema(
-        operation_id="jobs_cancel",
-        request=None,
-        responses={200: serializers.CancelResult, **JOB_ERRORS, 409: PROBLEM, **PROVIDER_ERRORS},
-    )
-    def post(self, _request: Request, job_id: str) -> Response:
-        """Ask the provider to end a job; ``status`` is what it then said."""
-        job = cancelling.cancel_job(job_id)
-        return Response({"success": True, "job_id": job.job_id, "status": job.status})
 
 
 class MetricsView(APIView):

@@ -8,11 +8,14 @@ from typing import Any
 
 from django.utils import timezone
 
-from jobs.lifecycle import ACTIVE, JobStatus, JobType
+from jobs.access import CANCEL_ALL, SYSTEM, Actor
+from jobs.lifecycle import ACTIVE, JobStatus, JobType, Origin
 from jobs.models import JobLog, JobSubmission, UnifiedJob
 from jobs.presentation import uploads
-from jobs.presentation.costs import CostView, cost_view
+from jobs.presentation.cancellations import CancellingView, cancelling_view
+from jobs.presentation.costs import CostView
 from jobs.presentation.formats import Moment, duration, moment
+from jobs.presentation.job_costs import JobCost, job_cost
 from jobs.presentation.job_rows import display_name, hardware_labels, provider_label
 from jobs.presentation.links import link
 from jobs.presentation.log_text import last_lines
@@ -44,15 +47,26 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class JobRights:
+    """What whoever looks at the page may do with the job as it stands."""
+
+    can_delete: bool
+    can_claim: bool
+    can_budget: bool
+
+
+@dataclass(frozen=True, slots=True)
 class JobPage:
     """The overview of a job, which is refreshed while one looks at it.
 
-    ``output``: the address of its result; ``output_url``: the same if a link may lead there. ``is_removed``: its files,
-    by the provider.
+    ``state``: the API's word, ``status``: what is shown of it. ``output``: the address of its result, ``output_url``:
+    the same if a link may lead there. ``is_removed``: its files, by the provider. ``is_unclaimed``: nobody here owns it
+    or waved it aside.
     """
 
     job_id: str
     name: str
+    state: str
     status: StatusBadge
     progress: ProgressView
     is_active: bool
@@ -61,7 +75,13 @@ class JobPage:
     can_retry: bool
     can_clone: bool
     retry_key: str
+    cancelling: CancellingView | None
+    rights: JobRights
+    is_unclaimed: bool
+    is_ignored: bool
+    waits_here: bool
     cost: CostView
+    money: JobCost
     hardware: str
     provider: str
     model: str
@@ -81,24 +101,38 @@ class JobPage:
     timeline: list[TimelineStep]
 
 
-def job_page(job: UnifiedJob, now: datetime | None = None) -> JobPage:
-    """The overview: two more queries than the job itself, three while it waits in our queue."""
+def job_page(job: UnifiedJob, now: datetime | None = None, *, actor: Actor = SYSTEM) -> JobPage:
+    """The overview, with what the actor may do: four more queries than the job itself, five while it waits here."""
     now = now or timezone.now()
     metadata = _mapping(job.metadata)
     started = moment(job.started_at, now)
     model, output = _text(metadata.get("model")), job.output_url or ""
+    money = job_cost(job, now)
+    may_cancel = actor.may_cancel(job.owner_id)
+    is_ownerless = job.origin == Origin.DISCOVERED and job.owner_id is None
     return JobPage(
         job_id=job.job_id,
         name=display_name(job.config_name, model),
-        status=badge(job.status),
+        state=job.status,
+        status=badge(job.status, is_cancelling=job.is_cancelling),
         progress=progress_view(_facts(job), now),
         is_active=job.is_active,
         is_running=job.status == JobStatus.RUNNING,
-        can_cancel=job.is_active and job.job_type == JobType.CLOUD and bool(job.external_id),
         can_retry=_can_retry(job),
         can_clone=tells_material(job),
         retry_key=_retry_key(job),
-        cost=cost_view(job.cost_usd, status=job.status, started_at=job.started_at, hardware=job.hardware_type),
+        can_cancel=may_cancel and _is_cancellable(job) and not job.is_cancelling,
+        cancelling=_cancelling(job, may_cancel, now) if job.is_cancelling else None,
+        rights=JobRights(
+            can_delete=may_cancel and job.is_terminal,
+            can_claim=is_ownerless and actor.can(CANCEL_ALL) and actor.user_id is not None,
+            can_budget=may_cancel and job.is_active and job.job_type == JobType.CLOUD,
+        ),
+        is_unclaimed=is_ownerless and job.ignored_at is None,
+        is_ignored=is_ownerless and job.ignored_at is not None,
+        waits_here=job.status == JobStatus.PENDING and job.external_id is None,
+        cost=money.cost,
+        money=money,
         hardware=hardware_labels().get(job.hardware_type or "", job.hardware_type or ""),
         provider=provider_label(job.provider),
         model=model,
@@ -146,6 +180,24 @@ def _retry_key(job: UnifiedJob) -> str:
 
 def _can_retry(job: UnifiedJob) -> bool:
     return retrying.can_retry(job) and tells_material(job)
+
+
+def _is_cancellable(job: UnifiedJob) -> bool:
+    """Whether there is somebody to ask, or it still waits here."""
+    is_ours = job.status in (JobStatus.PENDING, JobStatus.UPLOADING)
+    return job.is_active and job.job_type == JobType.CLOUD and (bool(job.external_id) or is_ours)
+
+
+def _cancelling(job: UnifiedJob, may_cancel: bool, now: datetime) -> CancellingView | None:
+    return cancelling_view(
+        requested_at=job.cancel_requested_at,
+        requested_by=job.cancel_requested_by,
+        accepted_at=job.cancel_accepted_at,
+        problem=job.cancel_error,
+        provider=provider_label(job.provider),
+        may_cancel=may_cancel,
+        now=now,
+    )
 
 
 def _facts(job: UnifiedJob) -> ProgressFacts:

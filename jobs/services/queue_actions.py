@@ -3,42 +3,18 @@
 from datetime import timedelta
 
 import structlog
-from django.db import transaction
 from django.utils import timezone
 
-from jobs.lifecycle import JobStatus, Source
-from jobs.models import QueueEntry, QueueStatus, UnifiedJob
+from jobs.models import QueueEntry, QueueStatus
 from jobs.models.queue import MAXIMUM_PRIORITY, OPEN
 from jobs.services.lookup import InvalidState
 from jobs.services.queue import take_over
-from jobs.services.snapshots import take_own_step
 
 logger = structlog.get_logger(__name__)
 
 CLEANUP_BATCH = 1000
 # What can be decided without a person has been by then.
 DECIDED_BY_PEOPLE_AFTER = timedelta(minutes=5)
-
-
-@transaction.atomic
-def cancel_unsent(job_pk: int, *, by: str) -> bool:
-    """End a job that has not been sent to a provider yet. Of one that may have been, the wish is written down.
-
-    ``True`` if it has ended. The job's row is locked, as by whoever is about to send it: either this comes first, or
-    it finds the job sent. Raises ``InvalidState`` for one that has ended or is at its provider.
-    """
-    job = UnifiedJob.objects.select_for_update().get(pk=job_pk)
-    if job.is_terminal:
-        raise InvalidState(f"The job has already ended ({job.status}).")
-    if job.external_id is not None:
-        raise InvalidState("The job is at its provider already.")
-    if job.cancel_requested_at is None:
-        job.cancel_requested_at, job.cancel_requested_by = timezone.now(), by[:150]
-        job.save(update_fields=["cancel_requested_at", "cancel_requested_by"])
-    if QueueEntry.objects.filter(job=job, sent_at__isnull=False, status=QueueStatus.DISPATCHING).exists():
-        return False
-    take_own_step(job.pk, JobStatus.CANCELLED, source=Source.CANCEL)
-    return True
 
 
 def set_priority(job_pk: int, priority: int | None) -> QueueEntry:

@@ -16,6 +16,7 @@ from jobs.presentation.log_states import log_badge
 from jobs.presentation.metric_cards import metric_cards
 from jobs.presentation.notices import notices
 from jobs.services.lookup import JobNotFound, get_job
+from jobs.views.actor import actor_of
 
 # A page from the cache of the back button is revalidated: its times and states are of another day.
 fresh = cache_control(private=True, no_cache=True)
@@ -66,7 +67,7 @@ def job(request: HttpRequest, job_id: str) -> HttpResponse:
     except JobNotFound:
         return unknown_job(request, job_id)
     context = {
-        "job": presented.job_page(found),
+        "job": presented.job_page(found, actor=actor_of(request)),
         "settings": presented.settings_of(found),
         "stored_log": presented.stored_log(found),
         "log_badge": log_badge(found, timezone.now()),
@@ -83,7 +84,7 @@ def job_fragment(request: HttpRequest, job_id: str) -> HttpResponse:
         found = get_job(job_id)
     except JobNotFound:
         return unknown_job(request, job_id)
-    return render(request, "jobs/_job_overview.html", {"job": presented.job_page(found)})
+    return render(request, "jobs/_job_overview.html", {"job": presented.job_page(found, actor=actor_of(request))})
 
 
 @require_safe
@@ -119,4 +120,4 @@ def unknown_job(request: HttpRequest, job_id: str) -> HttpResponse:
 
 
 def _list_context(request: HttpRequest) -> dict[str, Any]:
-    return {"listing": listing(ListState.read(request.GET))}
+    return {"listing": listing(ListState.read(request.GET), actor=actor_of(request))}

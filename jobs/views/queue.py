@@ -15,7 +15,7 @@ from jobs import access
 from jobs.models import UnifiedJob
 from jobs.presentation import queue_page as presented
 from jobs.presentation.notices import notices
-from jobs.services import audit, queue_actions, queue_limits
+from jobs.services import audit, cancelling, queue_actions, queue_limits
 from jobs.services.dispatch import processor
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
 from jobs.views.actor import actor_of
@@ -104,12 +104,8 @@ def _set_priority(request: HttpRequest, job: UnifiedJob) -> None:
 
 
 def _cancel(request: HttpRequest, job: UnifiedJob) -> None:
-    actor = actor_of(request)
-    if not actor.may_cancel(job.owner_id):
-        raise PermissionDenied
-    has_ended = queue_actions.cancel_unsent(job.pk, by=actor.name)
-    audit.record(actor, "job.cancel", job.job_id)
-    words = _("%(name)s was cancelled") if has_ended else _("Cancel requested for %(name)s")
+    done = cancelling.cancel_job(actor_of(request), job.job_id)
+    words = _("Cancel requested for %(name)s") if done.is_cancelling else _("%(name)s was cancelled")
     messages.success(request, words % {"name": job})
 
 

@@ -22,7 +22,8 @@ from .webhooks import Disorder, Webhooks
 
 PLAN_KEYS = (
     "source", "input", "destination", "deployment", "seed", "speed", "stop_fraction", "error", "total_steps",
-    "validate_every", "checkpoint_every", "deadline_seconds", "webhook", "overrides",
+    "validate_every", "checkpoint_every", "deadline_seconds", "ignores_cancel", "webhook",
+    "overrides",
 )  # fmt: skip
 
 USUAL_MODELS = {

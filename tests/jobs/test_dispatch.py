@@ -8,9 +8,10 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from jobs.access import SYSTEM
 from jobs.lifecycle import JobStatus, Source
 from jobs.models import ProviderSettings, QueueEntry, UnifiedJob
-from jobs.services import queue_actions, sync
+from jobs.services import cancelling, queue_actions, sync
 from jobs.services.dispatch import claiming, looking, processor, sending
 from jobs.services.snapshots import apply_snapshot
 from providers.launch import TrainingRequest
@@ -273,7 +274,7 @@ def test_mark_in_the_webhook_alone_is_enough(sandbox: RunningSandbox) -> None:
 def test_end_asked_for_after_the_claim_comes_before_the_call(sandbox: RunningSandbox) -> None:
     job = submit()
     claims = claiming.claim_next()
-    assert queue_actions.cancel_unsent(job.pk, by="ada")
+    assert not cancelling.cancel_job(SYSTEM, job.job_id).is_cancelling
     assert sending.send(claims) == 0
     job.refresh_from_db()
     assert (job.status, entry_of(job).status, at_sandbox(sandbox, job)) == ("cancelled", "cancelled", [])
@@ -292,7 +293,7 @@ def test_end_asked_for_while_it_is_in_question_waits_for_the_answer(sandbox: Run
     job = submit()
     sandbox.fault("reset", method="POST", path="/v1/predictions", times=1)
     processor.process()
-    assert not queue_actions.cancel_unsent(job.pk, by="ada")
+    assert cancelling.cancel_job(SYSTEM, job.job_id).is_cancelling
     assert entry_of(job).status == "dispatching"
     settle()
     job.refresh_from_db()

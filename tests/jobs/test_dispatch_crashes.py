@@ -42,7 +42,7 @@ Line = tuple[str, int]
 def run_in_child(on_line: Callable[[Line], None], work: Callable[[], object]) -> int:
     """The exit status of a child that does the work; ``on_line`` is told of each line before it runs, in any thread."""
     connections.close_all()
-    registry.get_provider.cache_clear()
+    registry.forget_providers()
     coordination.client().connection_pool.disconnect()
     child = os.fork()
     if child:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from jobs import coordination, tasks
+from jobs.access import SYSTEM
 from jobs.lifecycle import Source
 from jobs.models import JobLog, ProviderSettings, UnifiedJob
 from jobs.pricing import PriceBook
@@ -192,7 +193,7 @@ def test_final_answer_with_the_log_needs_no_capture(sandbox: RunningSandbox) -> 
 
 def test_log_of_a_cancelled_job_is_read_again_for_what_came_late(sandbox: RunningSandbox) -> None:
     job = discovered(sandbox, logs="step 1")
-    cancelling.cancel_job(job.job_id)
+    cancelling.cancel_job(SYSTEM, job.job_id)
     assert state_of(job) == ("live", True)
     at = timezone.now() - timedelta(seconds=30)
     sandbox.change_job(job.job_id, completed_at=at.isoformat(), logs="step 1\nlate word")

@@ -10,8 +10,9 @@ from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
 
+from jobs.access import SYSTEM
 from jobs.models import DatasetArchive
-from jobs.services import queue_actions
+from jobs.services import cancelling
 from jobs.services.dispatch import looking, processor, uploading
 from tests.jobs.dispatch_helpers import at_sandbox, entry_of, history_of, let_pass, submit
 from tests.sandbox_server import RunningSandbox
@@ -126,7 +127,7 @@ def test_missing_archive_ends_the_job_with_the_reason(sandbox: RunningSandbox) -
 def test_job_cancelled_before_its_upload_sends_nothing(sandbox: RunningSandbox) -> None:
     job = submit(archive=stored())
     processor.process()
-    assert queue_actions.cancel_unsent(job.pk, by="ada")
+    assert not cancelling.cancel_job(SYSTEM, job.job_id).is_cancelling
     assert uploading.upload_waiting() == 0
     assert (posts(sandbox, "/v1/files"), at_sandbox(sandbox, job)) == (0, [])
 

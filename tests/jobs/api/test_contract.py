@@ -257,7 +257,13 @@ def test_cancel_answers_what_the_provider_made_of_it(client: Client, sandbox: Ru
     job = sandbox.add_job(kind="training", created_offset=-60, durations={"queue": 5, "train": 9e5})
     sync.discover_jobs("replicate")
     answer = client.post(f"/api/cloud/jobs/{job['id']}/cancel")
-    assert answer.json() == {"success": True, "job_id": job["id"], "status": "cancelled"}
+    assert answer.json() == {
+        "success": True,
+        "job_id": job["id"],
+        "status": "cancelled",
+        "cancelling": False,
+        "message": "Cancelled, confirmed by Replicate.",
+    }
     refused(client.post(f"/api/cloud/jobs/{job['id']}/cancel"), 409, "invalid_state")
 
 
