@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.views import actions, pages
+from jobs.views import account, actions, login, pages
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -14,6 +14,11 @@ urlpatterns = [
     path("jobs/<str:job_id>/cancel", actions.cancel_job, name="job-cancel"),
     path("jobs/<str:job_id>/cancel/", actions.cancel_job),
     path("jobs/<str:job_id>/saved.log", pages.job_log, name="job-log"),
+    path("login", login.log_in, name="login"),
+    path("logout", login.log_out, name="logout"),
+    path("account", account.account, name="account"),
+    path("account/password", login.change_password, name="password"),
+    path("account/keys/<int:key_id>/revoke", account.revoke_key, name="key-revoke"),
     path("fragments/jobs", pages.job_list_fragment, name="fragment-jobs"),
     path("fragments/history-import", pages.history_import_fragment, name="fragment-history-import"),
     path("fragments/metrics", pages.metrics_fragment, name="fragment-metrics"),

@@ -10,6 +10,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from jobs.access import Actor
 from jobs.lifecycle import ACTIVE, JobStatus
 from jobs.models import JobQuerySet, UnifiedJob
 from jobs.presentation.job_rows import JobRow, job_rows
@@ -123,10 +124,10 @@ class Listing:
     emptiness: str
 
 
-def listing(state: ListState, now: datetime | None = None) -> Listing:
-    """Count and read one page of the list."""
-    jobs = _matching(UnifiedJob.objects.all(), state.query)
-    counts = _counts(jobs) if state.query else metrics.status_counts()
+def listing(state: ListState, actor: Actor, now: datetime | None = None) -> Listing:
+    """Count and read one page of the list of what ``actor`` may see."""
+    jobs = _matching(UnifiedJob.objects.visible_to(actor), state.query)
+    counts = _counts(jobs) if state.query else metrics.status_counts(actor=actor)
     shown = GROUPS.get(state.status)
     total = sum(count for status, count in counts.items() if shown is None or status in shown)
     pages = max(ceil(total / PAGE_ROWS), 1)
@@ -152,7 +153,7 @@ def listing(state: ListState, now: datetime | None = None) -> Listing:
             following=state.at_page(state.page + 1) if state.page < pages else "",
         ),
         notes=tuple(notes),
-        emptiness="" if rows else _emptiness(state, counts),
+        emptiness="" if rows else _emptiness(state, counts, actor),
     )
 
 
@@ -192,7 +193,7 @@ def _chip_label(name: str) -> str:
     return _("Active") if name == ACTIVE_FILTER else str(JobStatus(name).label)
 
 
-def _emptiness(state: ListState, counts: Mapping[str, int]) -> str:
-    if state.is_filtered and (any(counts.values()) or UnifiedJob.objects.exists()):
+def _emptiness(state: ListState, counts: Mapping[str, int], actor: Actor) -> str:
+    if state.is_filtered and (any(counts.values()) or UnifiedJob.objects.visible_to(actor).exists()):
         return "filter"
     return "first" if any(provider.is_configured for provider in provider_accounts.overviews()) else "provider"

@@ -26,3 +26,9 @@ def record(
         details=details,
     )
     logger.info("audit", actor=actor.name, via=actor.via, action=action, target=target, outcome=outcome.value)
+
+
+def newest(limit: int, *, before: int | None = None) -> list[AuditEntry]:
+    """The last entries, newest first; ``before``: of those with a smaller id."""
+    entries = AuditEntry.objects.all() if before is None else AuditEntry.objects.filter(pk__lt=before)
+    return list(entries[:limit])

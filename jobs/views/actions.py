@@ -1,6 +1,7 @@
 """What plain forms do, for whoever has no script: the same services as the API calls, the same words as its toasts."""
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -9,18 +10,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
+from jobs.access import SYNC
 from jobs.lifecycle import JobStatus
+from jobs.models import UnifiedJob
 from jobs.presentation.job_page import job_page
 from jobs.presentation.notices import notices
 from jobs.services import cancelling, history_walk, sync
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
 from jobs.services.sync import Discovery
+from jobs.views.actor import actor_of, needs
 from jobs.views.pages import unknown_job
 from providers import names
 from providers.errors import ProviderError
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@needs(SYNC)
 def sync_jobs(request: HttpRequest) -> HttpResponse:
     """Discover jobs, then return to the list. A reload of this address alone does nothing."""
     if request.method != "POST":
@@ -41,6 +46,7 @@ def sync_jobs(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@needs(SYNC)
 def import_history(request: HttpRequest) -> HttpResponse:
     """Begin to read the provider's whole history in the background; the list, to which this returns, tells how far."""
     if request.method != "POST":
@@ -53,6 +59,7 @@ def import_history(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@needs(SYNC)
 def stop_history_import(request: HttpRequest) -> HttpResponse:
     """End the import that is under way, and return to the list."""
     if request.method != "POST":
@@ -67,18 +74,21 @@ def stop_history_import(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """Ask whether to cancel; when that was confirmed, do it and return to the job."""
+    actor = actor_of(request)
     try:
+        job = get_job(job_id, UnifiedJob.objects.visible_to(actor))
+        if not actor.may_cancel(job.owner_id):
+            raise PermissionDenied
         if request.method == "POST":
-            _cancel(request, job_id)
+            _cancel(request, job.job_id)
             return redirect("job", job_id)
-        job = get_job(job_id)
     except JobNotFound:
         return unknown_job(request, job_id)
     page = job_page(job)
     if not page.can_cancel:
         messages.info(request, _("There is nothing to cancel: the job is %(status)s.") % {"status": page.status.label})
         return redirect("job", job_id)
-    return render(request, "jobs/cancel.html", {"job": page, "notices": notices()})
+    return render(request, "jobs/cancel.html", {"job": page, "notices": notices(actor)})
 
 
 def discovery_message(done: Discovery) -> str:
