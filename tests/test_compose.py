@@ -105,3 +105,18 @@ def test_only_the_network_of_the_proxy_is_believed_about_addresses(compose: dict
 def test_what_ends_is_given_the_time_it_takes(compose: dict[str, Any]) -> None:
     services = compose["services"]
     assert {name: services[name]["stop_grace_period"] for name in ("web", "worker")} == {"web": "15s", "worker": "60s"}
+
+
+def test_who_comes_in_is_asked_who_they_are(compose: dict[str, Any]) -> None:
+    for name in OURS:
+        environment = compose["services"][name]["environment"]
+        assert (environment["SIMPLETUNER_HOST"], environment["SIMPLETUNER_ACCESS"]) == ("0.0.0.0", "accounts")
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.search(r"SIMPLETUNER_HOST=0\.0\.0\.0 \\\n\s+SIMPLETUNER_ACCESS=accounts", image)
+
+
+def test_what_a_proxy_in_front_says_of_tls_reaches_the_application(compose: dict[str, Any]) -> None:
+    """Else, with SIMPLETUNER_HTTPS, every request would be sent back to where it came from."""
+    proxy = compose["configs"]["proxy"]["content"]
+    assert "map $$http_x_forwarded_proto $$scheme_of_client" in proxy
+    assert "proxy_set_header X-Forwarded-Proto $$scheme_of_client;" in proxy

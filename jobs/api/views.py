@@ -17,6 +17,7 @@ from jobs.api.payloads import job_payloads
 from jobs.api.renderers import TextRenderer
 from jobs.models import UnifiedJob
 from jobs.services import (
+    audit,
     cancelling,
     exposition,
     health,
@@ -82,7 +83,9 @@ class JobSyncView(ApiView):
         """
         body = checked(serializers.SyncRequest, _with_query(request, "provider", "history"))
         if body["history"]:
+            audit.record(self.actor, "history.import", body["provider"])
             return _start_history(body["provider"])
+        audit.record(self.actor, "jobs.sync", body["provider"])
         done = sync.discover_jobs(body["provider"])
         return Response(
             {
@@ -158,7 +161,9 @@ class HistoryWalkView(ApiView):
     def delete(self, request: Request) -> Response:
         """End the walk that is under way; the jobs that it found stay."""
         query = checked(serializers.HistoryQuery, request.query_params)
-        return Response({"history": history_walk.facts(history_walk.cancel(query["provider"]))})
+        walk = history_walk.cancel(query["provider"])
+        audit.record(self.actor, "history.stop", query["provider"])
+        return Response({"history": history_walk.facts(walk)})
 
 
 class JobDetailView(ApiView):

@@ -15,7 +15,7 @@ from jobs.lifecycle import JobStatus
 from jobs.models import UnifiedJob
 from jobs.presentation.job_page import job_page
 from jobs.presentation.notices import notices
-from jobs.services import cancelling, history_walk, sync
+from jobs.services import audit, cancelling, history_walk, sync
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
 from jobs.services.sync import Discovery
 from jobs.views.actor import actor_of, needs
@@ -30,6 +30,7 @@ def sync_jobs(request: HttpRequest) -> HttpResponse:
     """Discover jobs, then return to the list. A reload of this address alone does nothing."""
     if request.method != "POST":
         return redirect("dashboard")
+    audit.record(actor_of(request), "jobs.sync", names.REPLICATE)
     try:
         done = sync.discover_jobs(names.REPLICATE)
     except ProviderError as error:
@@ -51,6 +52,7 @@ def import_history(request: HttpRequest) -> HttpResponse:
     """Begin to read the provider's whole history in the background; the list, to which this returns, tells how far."""
     if request.method != "POST":
         return redirect("dashboard")
+    audit.record(actor_of(request), "history.import", names.REPLICATE)
     try:
         history_walk.start(names.REPLICATE)
     except ProviderError as error:
@@ -68,6 +70,8 @@ def stop_history_import(request: HttpRequest) -> HttpResponse:
         history_walk.cancel(names.REPLICATE)
     except InvalidState as error:
         messages.info(request, str(error))
+    else:
+        audit.record(actor_of(request), "history.stop", names.REPLICATE)
     return _back_to_list(request)
 
 

@@ -49,6 +49,8 @@ def log_in(request: HttpRequest) -> HttpResponse:
         return _form(request, target, _("This name and password do not belong together."), HTTPStatus.BAD_REQUEST)
     # Gives the session another key, so that one that somebody planted is worth nothing.
     login(request, user)
+    # Those that have ended stay in their table until somebody clears it.
+    request.session.clear_expired()
     attempt.succeeded(actor_for(user, via="session", address=_address(request)))
     return HttpResponseRedirect(target)
 
