@@ -10,8 +10,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from jobs import admin_tokens
+from jobs import account_admin, admin_tokens  # noqa: F401  Django looks for this module alone
 from jobs.access import Actor
+from jobs.admin_rows import ReadOnlyMixin
 from jobs.lifecycle import Source
 from jobs.models import (
     DeletedJob,
@@ -33,19 +34,6 @@ from providers.errors import ProviderError
 admin.site.site_header = _("SimpleTuner Cloud")
 admin.site.site_title = _("SimpleTuner Cloud")
 admin.site.index_title = _("Operation")
-
-
-class ReadOnlyMixin:
-    """Shown, but neither added, changed nor deleted by hand: these rows are the record of what happened."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
 
 
 class StatusChangeInline(ReadOnlyMixin, admin.TabularInline[StatusChange, UnifiedJob]):
@@ -86,19 +74,19 @@ class UnifiedJobAdmin(admin.ModelAdmin[UnifiedJob]):
     def has_add_permission(self, _request: HttpRequest) -> bool:
         return False
 
-    def has_delete_permission(self, _request: HttpRequest, obj: UnifiedJob | None = None) -> bool:
-        return obj is not None and obj.is_terminal
+    def has_delete_permission(self, request: HttpRequest, obj: UnifiedJob | None = None) -> bool:
+        return obj is not None and obj.is_terminal and super().has_delete_permission(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         # Deleting in bulk would take active jobs along, which go on billing unseen.
         return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
 
-    @admin.action(description=_("Sync now"))
+    @admin.action(description=_("Sync now"), permissions=["change"])
     def sync_now(self, request: HttpRequest, queryset: QuerySet[UnifiedJob]) -> None:
         """Ask the providers for the selected jobs."""
         self._each(request, queryset, lambda job: sync.refresh_job(job, source=Source.PERSON), _synced)
 
-    @admin.action(description=_("Cancel"))
+    @admin.action(description=_("Cancel"), permissions=["change"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[UnifiedJob]) -> None:
         """Ask the providers to end the selected jobs."""
         actor = _actor_of(request)

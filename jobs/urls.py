@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.views import actions, configs, job_actions, pages, queue, spend, submitting
+from jobs.views import account, actions, configs, job_actions, login, pages, queue, spend, submitting
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -40,6 +40,11 @@ urlpatterns = [
     path("queue/<str:job_id>/cancel", queue.cancel, name="queue-cancel"),
     path("queue/<str:job_id>/send-again", queue.send_again, name="queue-send-again"),
     path("fragments/queue", queue.queue_fragment, name="fragment-queue"),
+    path("login", login.log_in, name="login"),
+    path("logout", login.log_out, name="logout"),
+    path("account", account.account, name="account"),
+    path("account/password", login.change_password, name="password"),
+    path("account/keys/<int:key_id>/revoke", account.revoke_key, name="key-revoke"),
     path("fragments/jobs", pages.job_list_fragment, name="fragment-jobs"),
     path("fragments/history-import", pages.history_import_fragment, name="fragment-history-import"),
     path("fragments/metrics", pages.metrics_fragment, name="fragment-metrics"),

@@ -4,16 +4,13 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import structlog
-from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.signals import request_finished
 from django.db import DatabaseError
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import split_domain_port
-from django.utils.functional import SimpleLazyObject
 
-from jobs.services.actors import owner_account, owner_actor
 from jobs.services.provider_config import provider_config
 from simpletuner_cloud import correlation
 
@@ -116,17 +113,3 @@ class SameOriginMiddleware:
         if origin is not None:
             return urlsplit(origin).netloc == request.get_host()
         return request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
-
-
-class OwnerMiddleware:
-    """In single-user mode (loopback only) whoever is there is the owner; nobody has to log in."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if settings.SINGLE_USER:
-            known = request.user
-            request.user = SimpleLazyObject(lambda: known if known.is_authenticated else owner_account())  # type: ignore[assignment]
-            request.actor = SimpleLazyObject(owner_actor)  # type: ignore[attr-defined]
-        return self._get_response(request)

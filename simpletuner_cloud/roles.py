@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 
+from jobs.services.accounts import has_accounts
 from jobs.services.provider_tokens import token_standing
 from simpletuner_cloud import env
 from simpletuner_cloud.embedded_redis import free_port, redis_program
@@ -42,10 +43,9 @@ class Deployment:
         }
         text = [f"SimpleTuner Cloud {settings.VERSION} is running."]
         text += [f"  {name:<10}{value}" for name, value in lines.items()]
-        if not settings.SINGLE_USER:
+        if not settings.SINGLE_USER and not has_accounts():
             text.append(
-                f"WARNING: it listens on {settings.HOST}, and there are no accounts yet: everybody who can reach it is "
-                "in control."
+                "Nobody can log in yet. Make the first account: python manage.py account create NAME --role admin"
             )
         return "\n".join(["", *text, "Press Ctrl-C to stop.", ""])
 

@@ -16,6 +16,7 @@ from jobs.outgoing_urls import Rules
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
 from jobs.webhook_url import LOOPBACK_HOSTS
 from simpletuner_cloud import __version__, enterprise, env, logs
+from simpletuner_cloud.access_mode import AccessMode, access_mode, https_origins
 from simpletuner_cloud.redis_url import embedded_redis_url, redis_options
 from simpletuner_cloud.secret_key import load_or_create
 from simpletuner_cloud.store_mode import StoreMode, store_mode
@@ -30,10 +31,13 @@ VERSION = __version__
 
 HOST = env.text("SIMPLETUNER_HOST", "127.0.0.1")
 PORT = env.integer("SIMPLETUNER_PORT", 8001, minimum=1, maximum=65535)
-# Without accounts nobody is told apart, so everyone who can reach us is the owner: that is for loopback only.
-SINGLE_USER = HOST in LOOPBACK_HOSTS
 DEBUG = env.flag("SIMPLETUNER_DEBUG", False)
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.words("SIMPLETUNER_ALLOWED_HOSTS")]
+ACCESS = access_mode(env.text("SIMPLETUNER_ACCESS", AccessMode.SINGLE_USER), host=HOST, is_debug=DEBUG)
+SINGLE_USER = ACCESS is AccessMode.SINGLE_USER
+# Whether browsers reach us through TLS, which a proxy in front of us ends.
+HTTPS = env.flag("SIMPLETUNER_HTTPS", not SINGLE_USER and HOST not in LOOPBACK_HOSTS)
+EXTRA_HOSTS = env.words("SIMPLETUNER_ALLOWED_HOSTS")
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *EXTRA_HOSTS]
 if HOST not in ("0.0.0.0", "::"):
     ALLOWED_HOSTS.append(f"[{HOST}]" if ":" in HOST else HOST)
 
@@ -166,6 +170,7 @@ MIDDLEWARE = [
     "simpletuner_cloud.middleware.CorrelationMiddleware",
     "simpletuner_cloud.response_headers.ResponseHeadersMiddleware",
     "simpletuner_cloud.middleware.KnownHostMiddleware",
+    "simpletuner_cloud.client.ForwardedSchemeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "simpletuner_cloud.middleware.OptionalTrailingSlashMiddleware",
@@ -175,7 +180,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "simpletuner_cloud.middleware.OwnerMiddleware",
+    "simpletuner_cloud.client.ActorMiddleware",
+    "simpletuner_cloud.client.SignedInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -195,6 +201,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "simpletuner_cloud.context.deployment",
                 "simpletuner_cloud.context.unclaimed",
+                "simpletuner_cloud.context.access_of",
             ]
         },
     }
@@ -203,8 +210,25 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
+LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "login", "dashboard", "login"
+# The page tells its scripts the token in a meta element.
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "jobs.views.refusals.csrf_failure"
+# A proxy that ends TLS and says nothing of it: the names of this server are trusted under https as well.
+CSRF_TRUSTED_ORIGINS = https_origins(EXTRA_HOSTS)
+if HTTPS:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
+    # A cookie of this name is taken by browsers from this very host alone, and over TLS alone.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    SECURE_SSL_REDIRECT = True
+    # Health checks of containers and balancers come without TLS, from beside us.
+    SECURE_REDIRECT_EXEMPT = [r"^api/cloud/health/(live|ready)/?$"]
+    # ForwardedSchemeMiddleware leaves the header of trusted proxies alone and takes away everybody else's.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+# Both ask that HSTS be said for all subdomains of this host as well, which are not this service's to speak for.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
@@ -228,8 +252,9 @@ STORAGES = {
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["jobs.api.authentication.OwnerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["jobs.api.authentication.ActorAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["jobs.api.permissions.HasPermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["jobs.api.throttling.WritesThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["jobs.api.renderers.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": [
         "rest_framework.parsers.JSONParser",
@@ -244,6 +269,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "SimpleTuner Cloud",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["jobs.api.permissions.SignedIn"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,

@@ -10,14 +10,25 @@ from typing import Any
 import pytest
 import responses
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as property_settings
 from pytest_django import Settings
 
 from jobs import coordination, outgoing_urls
+from jobs.access import SYSTEM
 from jobs.models import HardwarePrice, UnifiedJob
-from jobs.services import actors, call_governor, provider_calls, token_source, webhook_secrets
+from jobs.services import (
+    accounts,
+    actors,
+    api_keys,
+    call_governor,
+    provider_calls,
+    rate_limits,
+    token_source,
+    webhook_secrets,
+)
 from providers import registry
 from providers.snapshots import JobSnapshot, RemoteStatus
 from tests.sandbox_server import RunningSandbox, running_sandbox
@@ -33,6 +44,8 @@ property_settings.register_profile(
 property_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 MakeJob = Callable[..., UnifiedJob]
+MakeAccount = Callable[..., User]
+MakeKey = Callable[..., str]
 MakeSnapshot = Callable[..., JobSnapshot]
 
 
@@ -62,6 +75,7 @@ def _fresh_state() -> Iterator[None]:
     provider_calls.forget_clocks()
     actors.forget_owner()
     token_source.forget_tokens()
+    rate_limits.forget_outage()
     yield
     registry.forget_providers()
 
@@ -112,6 +126,35 @@ def make_job(db: None) -> MakeJob:
             "created_at": timezone.now(),
         }
         return UnifiedJob.objects.create(**(defaults | fields))
+
+    return make
+
+
+@pytest.fixture
+def with_accounts(settings: Settings) -> None:
+    """People log in, and programs send a key."""
+    settings.SINGLE_USER = False
+
+
+@pytest.fixture
+def make_account(db: None) -> MakeAccount:
+    """Make an account; its password is its name and ``-password``."""
+
+    def make(name: str, role: str = "", **fields: Any) -> User:
+        user = User.objects.create_user(name, password=f"{name}-password", **fields)
+        if role:
+            accounts.set_role(user, role)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def make_key(db: None) -> MakeKey:
+    """Make an API key of an account, and return its text."""
+
+    def make(user: User, *scopes: str, days: int | None = None) -> str:
+        return api_keys.create_key(SYSTEM, user, name="test", scopes=scopes, days=days).text
 
     return make
 

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import structlog
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -14,7 +15,11 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
+from jobs.access import Actor
+from jobs.services import refusals
+from jobs.services.api_keys import KeyNotFound, KeyRefused
 from jobs.services.archives import ArchiveNotFound, ArchiveTooLarge, NoRoomForArchive, NotAnArchive
+from jobs.services.authentication import NOTHING_SENT
 from jobs.services.cost_limits import CostLimitReached
 from jobs.services.lookup import InvalidState, JobNotFound
 from jobs.services.submission_sources import SubmissionNotFound
@@ -42,6 +47,8 @@ INTERNAL_CODE = "internal_error"
 
 OWN_ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
     (JobNotFound, status.HTTP_404_NOT_FOUND, "job_not_found"),
+    (KeyNotFound, status.HTTP_404_NOT_FOUND, "key_not_found"),
+    (KeyRefused, status.HTTP_403_FORBIDDEN, "key_refused"),
     (InvalidState, status.HTTP_409_CONFLICT, "invalid_state"),
     (ConfigNotFound, status.HTTP_404_NOT_FOUND, "config_not_found"),
     (SubmissionNotFound, status.HTTP_404_NOT_FOUND, "submission_not_found"),
@@ -68,8 +75,12 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         error = exceptions.ValidationError({error.field: [error.message]})
     if isinstance(error, exceptions.ValidationError):
         return _invalid(error)
+    if isinstance(error, exceptions.NotAuthenticated):
+        return _answer(NOTHING_SENT, "not_authenticated", error.status_code, _headers(error))
+    if isinstance(error, (exceptions.PermissionDenied, PermissionDenied)):
+        _note_refusal(context.get("request"))
     if isinstance(error, exceptions.APIException):
-        headers = {"Retry-After": str(math.ceil(wait))} if (wait := getattr(error, "wait", None)) else None
+        headers = _headers(error)
         codes = error.get_codes()
         return _answer(str(error.detail), codes if isinstance(codes, str) else "error", error.status_code, headers)
     for kind, status_code, code in OWN_ERRORS:
@@ -111,10 +122,26 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return response
 
 
+@login_not_required
 @csrf_exempt  # it does nothing, and a program's POST to a wrong address is to be told so
 def not_found(_request: HttpRequest) -> JsonResponse:
     """For paths below /api/ that lead nowhere."""
     return JsonResponse({"detail": "There is nothing at this address.", "code": "not_found"}, status=404)
+
+
+def _headers(error: exceptions.APIException) -> dict[str, str] | None:
+    headers = {}
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(math.ceil(wait))
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    return headers or None
+
+
+def _note_refusal(request: Any) -> None:
+    actor = getattr(request, "auth", None)
+    if isinstance(actor, Actor):
+        refusals.note(actor, request.method or "", request.path)
 
 
 def _answer(detail: str, code: str, status_code: int, headers: dict[str, str] | None = None) -> Response:

@@ -6,17 +6,21 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from jobs import access
 from jobs.api import serializers
-from jobs.services import provider_config
+from jobs.api.base import ApiView
+from jobs.services import audit, provider_config
 from jobs.services.provider_config import ProviderConfig
 
 PROBLEM = serializers.Problem
 
 
-class ProviderConfigView(APIView):
+class ProviderConfigView(ApiView):
     """``/api/cloud/providers/{provider}/config``."""
+
+    # To look is for everybody: whoever submits has to know the limits and the prices.
+    permissions = {"GET": access.VIEW_OWN, "PUT": access.CONFIGURE_PROVIDERS}
 
     @extend_schema(
         operation_id="providers_config",
@@ -39,6 +43,7 @@ class ProviderConfigView(APIView):
         if "webhook_url" in change.validated_data:
             try:
                 config = provider_config.set_webhook_url(provider, change.validated_data["webhook_url"] or "")
+                audit.record(self.actor, "provider.configure", provider, webhook_url=config.webhook_url)
             except ValueError as error:
                 raise ValidationError({"webhook_url": [f"The URL {error}."]}) from error
         return Response(_payload(config))

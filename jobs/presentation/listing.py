@@ -10,7 +10,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from jobs.access import SYSTEM, Actor
+from jobs.access import Actor
 from jobs.lifecycle import ACTIVE, JobStatus
 from jobs.models import JobQuerySet, UnifiedJob
 from jobs.presentation.job_rows import JobRow, job_rows
@@ -139,12 +139,13 @@ class Listing:
     emptiness: str
 
 
-def listing(state: ListState, now: datetime | None = None, *, actor: Actor = SYSTEM) -> Listing:
-    """Count and read one page of the list."""
-    jobs = _matching(UnifiedJob.objects.all(), state.query)
-    unclaimed = _matching(UnifiedJob.objects.visible_to(actor).unclaimed().active(), state.query)
+def listing(state: ListState, actor: Actor, now: datetime | None = None) -> Listing:
+    """Count and read one page of the list of what ``actor`` may see."""
+    visible = UnifiedJob.objects.visible_to(actor)
+    jobs = _matching(visible, state.query)
+    unclaimed = _matching(visible.unclaimed().active(), state.query)
     unclaimed_count = unclaimed.order_by().count()
-    counts = _counts(jobs) if state.query else metrics.status_counts()
+    counts = _counts(jobs) if state.query else metrics.status_counts(actor=actor)
     shown = GROUPS.get(state.status)
     total = sum(count for status, count in counts.items() if shown is None or status in shown)
     if state.attention:
@@ -173,7 +174,7 @@ def listing(state: ListState, now: datetime | None = None, *, actor: Actor = SYS
             following=state.at_page(state.page + 1) if state.page < pages else "",
         ),
         notes=tuple(notes),
-        emptiness="" if rows else _emptiness(state, counts),
+        emptiness="" if rows else _emptiness(state, counts, actor),
     )
 
 
@@ -228,7 +229,7 @@ def _chip_label(name: str) -> str:
     return _("Active") if name == ACTIVE_FILTER else str(JobStatus(name).label)
 
 
-def _emptiness(state: ListState, counts: Mapping[str, int]) -> str:
-    if state.is_filtered and (any(counts.values()) or UnifiedJob.objects.exists()):
+def _emptiness(state: ListState, counts: Mapping[str, int], actor: Actor) -> str:
+    if state.is_filtered and (any(counts.values()) or UnifiedJob.objects.visible_to(actor).exists()):
         return "filter"
     return "first" if any(provider.is_configured for provider in provider_accounts.overviews()) else "provider"

@@ -6,12 +6,15 @@ import structlog
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser, Group, Permission
 from django.db import InterfaceError, OperationalError
+from django.db.models import Q
 
-from jobs.access import DEFAULT_PRIORITY, EVERYTHING, ROLE_PRIORITIES, ROLES, Actor
+from jobs.access import DEFAULT_PRIORITY, EVERYTHING, MANAGE_ACCOUNTS, ROLE_PRIORITIES, ROLES, Actor
 
 logger = structlog.get_logger(__name__)
 
 OWNER = "owner"
+# Applications whose tables the administration shows.
+ADMINISTERED = ("jobs", "auth")
 _owner_id: int | None = None
 
 
@@ -88,4 +91,8 @@ def ensure_roles(**_: object) -> None:
         group, created = Group.objects.get_or_create(name=role)
         if created:
             codenames = [permission.partition(".")[2] for permission in permissions]
-            group.permissions.set(Permission.objects.filter(content_type__app_label="jobs", codename__in=codenames))
+            of_role = Q(content_type__app_label="jobs", codename__in=codenames)
+            if MANAGE_ACCOUNTS in permissions:
+                # What the administration asks for: whoever manages accounts has all of it.
+                of_role |= Q(content_type__app_label__in=ADMINISTERED)
+            group.permissions.set(Permission.objects.filter(of_role))

@@ -46,3 +46,9 @@ def record_all(actor: Actor, action: str, targets: Mapping[str, Mapping[str, obj
     )
     for target in targets:
         logger.info("audit", actor=actor.name, via=actor.via, action=action, target=target)
+
+
+def newest(limit: int, *, before: int | None = None) -> list[AuditEntry]:
+    """The last entries, newest first; ``before``: of those with a smaller id."""
+    entries = AuditEntry.objects.all() if before is None else AuditEntry.objects.filter(pk__lt=before)
+    return list(entries[:limit])

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
+from jobs.access import SYSTEM, VIEW_ALL, VIEW_OWN, Actor
 from jobs.lifecycle import JobStatus
 from jobs.models import JobTally, UnifiedJob
 from jobs.models.tally import NOBODY
@@ -81,15 +82,15 @@ INSTALLED: Mapping[str, str] = {
 }
 
 
-def total(*, owner_id: int | None = None, **filters: str) -> int:
-    """How many jobs there are: of one owner if one is given, and of a ``provider``, ``status`` or ``job_type``."""
-    found: int = _tallies(owner_id, filters).aggregate(total=Coalesce(Sum("jobs"), 0))["total"]
+def total(actor: Actor = SYSTEM, **filters: str) -> int:
+    """How many jobs there are that ``actor`` may see, of a ``provider``, ``status`` or ``job_type`` if one is named."""
+    found: int = _tallies(actor, filters).aggregate(total=Coalesce(Sum("jobs"), 0))["total"]
     return found
 
 
-def by_status(*, owner_id: int | None = None, **filters: str) -> dict[str, int]:
+def by_status(actor: Actor = SYSTEM, **filters: str) -> dict[str, int]:
     """The same for each status."""
-    found = _tallies(owner_id, filters).values_list("status").annotate(total=Sum("jobs"))
+    found = _tallies(actor, filters).values_list("status").annotate(total=Sum("jobs"))
     return dict.fromkeys(JobStatus.values, 0) | dict(found)
 
 
@@ -147,8 +148,10 @@ def _count_all() -> None:
     JobTally.objects.bulk_create(JobTally(**kind) for kind in kinds)
 
 
-def _tallies(owner_id: int | None, filters: Mapping[str, str]) -> QuerySet[JobTally]:
+def _tallies(actor: Actor, filters: Mapping[str, str]) -> QuerySet[JobTally]:
     tallies = JobTally.objects.order_by()
-    if owner_id is not None:
-        tallies = tallies.filter(owner_key=owner_id)
+    if not actor.can(VIEW_ALL):
+        if actor.user_id is None or not actor.can(VIEW_OWN):
+            return tallies.none()
+        tallies = tallies.filter(owner_key=actor.user_id)
     return tallies.filter(**{name: value for name, value in filters.items() if value})

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from jobs import coordination
 from jobs.lifecycle import TERMINAL, JobType, LogsState, Source
-from jobs.models import JobLog, UnifiedJob
+from jobs.models import JobLog, JobQuerySet, UnifiedJob
 from jobs.services import log_standing, shared_errors
 from jobs.services.failed_checks import apply_fit, record_refusal
 from jobs.services.lookup import get_job
@@ -70,12 +70,13 @@ class LogText:
     problem: str | None = None
 
 
-def read_log(job_id: str) -> LogText:
+def read_log(job_id: str, jobs: JobQuerySet | None = None) -> LogText:
     """Return the log of a job. What the provider has just been asked for is stored first, then read.
 
-    Raises ``JobNotFound``; ``ProviderError`` only if there is no copy of ours to serve instead.
+    ``jobs``: those that it may be one of. Raises ``JobNotFound``; ``ProviderError`` only if there is no copy of ours to
+    serve instead.
     """
-    job = get_job(job_id)
+    job = get_job(job_id, jobs)
     source, problem = LogSource.STORE, None
     if _may_have_more(job):
         answer = coordination.single_flight(

@@ -31,7 +31,7 @@ def config_list(request: HttpRequest) -> HttpResponse:
     """Everything that is kept."""
     actor = _allowed(request, VIEW_OWN)
     rows = config_rows(training_configs.stored_configs(), actor, timezone.now())
-    context = {"rows": rows, "may_submit": actor.can(SUBMIT), "notices": notices()}
+    context = {"rows": rows, "may_submit": actor.can(SUBMIT), "notices": notices(actor_of(request))}
     return render(request, "jobs/configs.html", context)
 
 
@@ -81,7 +81,7 @@ def delete_config(request: HttpRequest, name: str) -> HttpResponse:
         return _gone(request, error)
     if not may_change(actor, kept):
         raise PermissionDenied
-    return render(request, "jobs/config_delete.html", {"config": kept, "notices": notices()})
+    return render(request, "jobs/config_delete.html", {"config": kept, "notices": notices(actor_of(request))})
 
 
 def _allowed(request: HttpRequest, permission: str) -> Actor:
@@ -128,7 +128,7 @@ def _form(
         "is_new": is_new,
         "can_change": can_change,
         "may_submit": actor_of(request).can(SUBMIT),
-        "notices": notices(),
+        "notices": notices(actor_of(request)),
     }
     return render(request, "jobs/config_edit.html", context, status=status)
 

@@ -45,7 +45,7 @@ def delete_job(request: HttpRequest, job_id: str) -> HttpResponse:
     if not page.rights.can_delete:
         messages.info(request, _("Only jobs that have ended can be deleted, by whoever may cancel them."))
         return redirect("job", job_id)
-    return render(request, "jobs/delete.html", {"job": page, "notices": notices()})
+    return render(request, "jobs/delete.html", {"job": page, "notices": notices(actor_of(request))})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

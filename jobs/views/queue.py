@@ -28,7 +28,11 @@ form_target = require_http_methods(["GET", "HEAD", "POST"])
 @fresh
 def queue(request: HttpRequest) -> HttpResponse:
     """What waits, why, and how much may run at once."""
-    return render(request, "jobs/queue.html", _context(request) | {"limits": presented.limits(), "notices": notices()})
+    return render(
+        request,
+        "jobs/queue.html",
+        _context(request) | {"limits": presented.limits(), "notices": notices(actor_of(request))},
+    )
 
 
 @require_safe

@@ -21,7 +21,7 @@ from providers.errors import UnknownProvider
 def spend(request: HttpRequest) -> HttpResponse:
     """What was spent, by day, provider and hardware."""
     page = spend_page(actor_of(request), period_of(request.GET.get("days", "")), timezone.now())
-    return render(request, "jobs/spend.html", {"spend": page, "notices": notices()})
+    return render(request, "jobs/spend.html", {"spend": page, "notices": notices(actor_of(request))})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -207,7 +207,7 @@ def _form(
         "archive_limit": presented.archive_limit(),
         "archive_limit_bytes": archives.MAX_ARCHIVE_BYTES,
         "may_set_priority": actor.can(CHANGE_LIMITS),
-        "notices": notices(),
+        "notices": notices(actor_of(request)),
     }
     return render(request, "jobs/new.html", context, status=status)
 

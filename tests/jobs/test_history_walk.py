@@ -52,7 +52,7 @@ def large_account(settings: Settings) -> Iterator[RunningSandbox]:
 def announced(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was announced, in its order."""
     heard: list[Any] = []
-    monkeypatch.setattr(events, "announce", lambda kind, told: heard.append({"type": kind, **told}))
+    monkeypatch.setattr(events, "announce", lambda kind, told, _audience: heard.append({"type": kind, **told}))
     return heard
 
 

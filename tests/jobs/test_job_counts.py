@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
+from jobs.access import NOBODY, SYSTEM, VIEWER
 from jobs.lifecycle import JobStatus, Source
 from jobs.models import JobTally, UnifiedJob
 from jobs.services import job_counts
@@ -32,7 +34,9 @@ def assert_right() -> None:
     for provider in {job[0] for job in jobs if job[0]}:
         assert job_counts.total(provider=provider) == sum(job[0] == provider for job in jobs)
     for owner_id in {job[3] for job in jobs if job[3]}:
-        assert job_counts.total(owner_id=owner_id) == sum(job[3] == owner_id for job in jobs)
+        owner = replace(SYSTEM, user_id=owner_id, permissions=VIEWER)
+        assert job_counts.total(owner) == sum(job[3] == owner_id for job in jobs)
+    assert job_counts.total(NOBODY) == 0
 
 
 @pytest.mark.django_db

@@ -59,7 +59,7 @@ def test_without_a_token_the_live_store_says_everywhere_that_it_is_not_configure
         sync.discover_jobs("replicate")
     assert [found.is_configured for found in provider_accounts.overviews()] == [False]
     assert provider_accounts.validate("replicate").error == "Replicate is not configured: no API token is set."
-    assert "Replicate is not configured: no API token is set." in [notice.message for notice in notices()]
+    assert "Replicate is not configured: no API token is set." in [notice.message for notice in notices(SYSTEM)]
     assert live.requests()["total"] == 0
 
 
@@ -243,7 +243,7 @@ def test_lost_or_wrong_key_leaves_the_provider_not_configured_and_says_why(
         registry.get_provider("replicate")
     standing = token_standing("replicate")
     assert (standing.source, standing.last_four) == (TokenSource.STORED, "wxyz")
-    assert any("cannot be read" in notice.message for notice in notices())
+    assert any("cannot be read" in notice.message for notice in notices(SYSTEM))
     assert REAL_TOKEN not in caplog.text
     set_token(SYSTEM, "replicate", REAL_TOKEN)
     assert registry.get_provider("replicate").account().username

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import requests
+from django.contrib.auth import get_user_model
 from pytest_django import Settings
 
 from simpletuner_cloud import embedded_redis, roles, startup
@@ -333,7 +334,10 @@ def test_the_banner_never_shows_a_password() -> None:
     )
 
 
-def test_the_banner_tells_the_real_account_from_the_sandbox_and_warns_of_strangers(settings: Settings) -> None:
+@pytest.mark.django_db
+def test_the_banner_tells_the_real_account_from_the_sandbox_and_how_to_make_the_first_account(
+    settings: Settings,
+) -> None:
     settings.IS_SANDBOX = True
     assert "sandbox" in roles.Deployment((), "redis://127.0.0.1:1/0", False).banner()
 
@@ -343,8 +347,10 @@ def test_the_banner_tells_the_real_account_from_the_sandbox_and_warns_of_strange
     banner = roles.Deployment((), "redis://:hunter2@127.0.0.1:1/0", True).banner()
     assert "Replicate, https://api.replicate.com" in banner
     assert "http://localhost:" in banner
-    assert "WARNING: it listens on 0.0.0.0" in banner
+    assert "account create NAME --role admin" in banner
     assert "hunter2" not in banner
+    get_user_model().objects.create_user("ada", password="a long one")
+    assert "account create" not in roles.Deployment((), "redis://127.0.0.1:1/0", True).banner()
 
 
 def test_a_role_that_is_left_out_must_be_somewhere_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from jobs.access import VIEWER, Actor
-from jobs.api.authentication import OwnerAuthentication
+from jobs.api.authentication import ActorAuthentication
 from jobs.models import AuditEntry, ProviderCredential
 from providers import registry
 from tests.jobs.conftest import REAL_TOKEN
@@ -106,7 +106,7 @@ def test_whoever_may_not_configure_providers_is_refused(
     client: Client, live: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer = Actor(user_id=1, name="viewer", permissions=VIEWER, via="session")
-    monkeypatch.setattr(OwnerAuthentication, "authenticate", lambda *_: (None, viewer))
+    monkeypatch.setattr(ActorAuthentication, "authenticate", lambda *_: (None, viewer))
     for method, path, field in (OURS, THEIRS):
         assert send(client, method, path, {field: REAL_TOKEN})[0] in (401, 403)
         assert send(client, "delete", path, None)[0] in (401, 403)

@@ -49,7 +49,7 @@ def as_ada(ada: AbstractUser, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def act(permissions: frozenset[str]) -> None:
         actor = Actor(user_id=ada.pk, name="ada", permissions=permissions, via="session")
-        monkeypatch.setattr(authentication.OwnerAuthentication, "authenticate", lambda _self, _request: (ada, actor))
+        monkeypatch.setattr(authentication.ActorAuthentication, "authenticate", lambda _self, _request: (ada, actor))
 
     return act
 
