@@ -4,6 +4,7 @@ from django.urls import path
 
 from jobs.api import views
 from jobs.api.provider_config import ProviderConfigView
+from jobs.api.series import JobSeriesView
 
 urlpatterns = [
     path("jobs", views.JobListView.as_view(), name="api-jobs"),
@@ -12,6 +13,7 @@ urlpatterns = [
     path("jobs/<str:job_id>", views.JobDetailView.as_view(), name="api-job"),
     path("jobs/<str:job_id>/inline-progress", views.JobProgressView.as_view(), name="api-job-progress"),
     path("jobs/<str:job_id>/logs", views.JobLogsView.as_view(), name="api-job-logs"),
+    path("jobs/<str:job_id>/series", JobSeriesView.as_view(), name="api-job-series"),
     path("jobs/<str:job_id>/cancel", views.JobCancelView.as_view(), name="api-job-cancel"),
     path("metrics", views.MetricsView.as_view(), name="api-metrics"),
     path("metrics/prometheus", views.PrometheusView.as_view(), name="api-metrics-prometheus"),
