@@ -1,6 +1,5 @@
-"""Everything the page of one job shows."""
+"""What the page of one job shows in each of its parts, and in its overview."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from jobs.models import JobLog, UnifiedJob
 from jobs.presentation.costs import CostView, cost_view
 from jobs.presentation.formats import Moment, duration, moment
 from jobs.presentation.job_rows import display_name, hardware_labels, provider_label
-from jobs.presentation.log_text import last_lines
+from jobs.presentation.log_text import SHOWN_LINES, last_lines
 from jobs.presentation.progress import ProgressFacts, ProgressView, progress_view
 from jobs.presentation.statuses import StatusBadge, badge
 from jobs.services import queue
@@ -26,19 +25,11 @@ PROVIDER_PAGES = "https://replicate.com/"
 class TimelineStep:
     """A change of status: who noticed it, and when by the provider's clock and by ours."""
 
+    previous: StatusBadge | None
     status: StatusBadge
     source: str
     provider_time: Moment | None
     recorded: Moment | None
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One entry of the job's input; ``is_block`` for a value that needs lines of its own."""
-
-    name: str
-    value: str
-    is_block: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +96,10 @@ def job_page(job: UnifiedJob, now: datetime | None = None) -> JobPage:
     )
 
 
-def settings_of(job: UnifiedJob) -> list[Setting]:
-    """The job's input, as it was masked when it came in."""
-    return [_setting(name, value) for name, value in _mapping(_mapping(job.metadata).get("input")).items()]
-
-
-def stored_log(job: UnifiedJob) -> str:
+def stored_log(job: UnifiedJob, lines: int = SHOWN_LINES) -> str:
     """The end of our own copy of the log; empty if there is none."""
     log = JobLog.objects.filter(job=job).first()
-    return last_lines(log.text) if log else ""
+    return last_lines(log.text, lines) if log else ""
 
 
 def _facts(job: UnifiedJob) -> ProgressFacts:
@@ -134,6 +120,7 @@ def _facts(job: UnifiedJob) -> ProgressFacts:
 def _timeline(job: UnifiedJob, now: datetime) -> list[TimelineStep]:
     return [
         TimelineStep(
+            previous=badge(change.previous) if change.previous else None,
             status=badge(change.status),
             source=str(change.get_source_display()),
             provider_time=moment(change.provider_time, now),
@@ -141,13 +128,6 @@ def _timeline(job: UnifiedJob, now: datetime) -> list[TimelineStep]:
         )
         for change in job.history.order_by("pk")
     ]
-
-
-def _setting(name: str, value: object) -> Setting:
-    if isinstance(value, str):
-        return Setting(name, value, is_block="\n" in value)
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    return Setting(name, text, is_block="\n" in text)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -58,27 +58,9 @@ def notices_fragment(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@fresh
-def job(request: HttpRequest, job_id: str) -> HttpResponse:
-    """One job."""
-    try:
-        found = get_job(job_id)
-    except JobNotFound:
-        return unknown_job(request, job_id)
-    context = {
-        "job": presented.job_page(found),
-        "settings": presented.settings_of(found),
-        "stored_log": presented.stored_log(found),
-        "log_badge": log_badge(found, timezone.now()),
-        "notices": notices(),
-    }
-    return render(request, "jobs/job.html", context)
-
-
-@require_safe
 @never_cache
 def job_fragment(request: HttpRequest, job_id: str) -> HttpResponse:
-    """The overview of one job alone."""
+    """The head of one job's page alone."""
     try:
         found = get_job(job_id)
     except JobNotFound:

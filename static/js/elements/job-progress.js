@@ -1,6 +1,7 @@
 // <job-progress src finish>: asks for a running job's progress every 5 s while it can be seen.
 // `src` is there only while the job runs; `finish` is the expected end in milliseconds since 1970, as the trainer says.
 import { getJSON } from "../api.js";
+import { emit } from "../bus.js";
 import { everySecond, serverNow } from "../clock.js";
 import { percent, roughDuration, spokenTimeLeft } from "../format.js";
 import { outdated } from "../freshness.js";
@@ -67,6 +68,7 @@ customElements.define(
         const progress = await getJSON(this.getAttribute("src"), { signal });
         if (!signal.aborted && this.hasAttribute("src")) {
           this.#show(progress);
+          emit("job-progress", {});
         }
       } catch {
         // The last known progress stays; the connection chip tells of a server that is away.
