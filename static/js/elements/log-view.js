@@ -188,7 +188,7 @@ customElements.define(
       }
       const count = matchCount.toLocaleString(language);
       return currentMatch < 0
-        ? fill(ngettext("%(count)s line", "%(count)s lines", matchCount), { count })
+        ? fill(ngettext("%(count)s match", "%(count)s matches", matchCount), { count })
         : fill(gettext("%(number)s of %(count)s"), { number: (currentMatch + 1).toLocaleString(language), count });
     }
 

@@ -16,7 +16,7 @@ const TROUBLE = new RegExp(
 );
 const CAUTION = /(?:^|\s|\b)\w*Warning:|^\s*warning\b[:!]/i;
 const TRACEBACK = /Traceback \(most recent call last\)/;
-const INDENTED = new RegExp(`^${RANK}(?:\\s|$)`, "i");
+const INDENTED = /^(?:\[?rank ?\d+\]?:?(?:\s\s|\s?$)|\s|$)/i;
 const BETWEEN_TRACEBACKS = new RegExp(`^${RANK}(?:During handling of the above exception|The above exception was)`, "i");
 
 const LEVEL_BITS = 3;
