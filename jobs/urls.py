@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.views import account, actions, configs, job_actions, login, pages, queue, spend, submitting
+from jobs.views import account, actions, configs, job_actions, job_tabs, login, pages, queue, spend, submitting
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -17,8 +17,18 @@ urlpatterns = [
     path("configs/new", configs.new_config, name="config-new"),
     path("configs/<str:name>/edit", configs.edit_config, name="config-edit"),
     path("configs/<str:name>/delete", configs.delete_config, name="config-delete"),
-    path("jobs/<str:job_id>", pages.job, name="job"),
-    path("jobs/<str:job_id>/", pages.job),
+    path("jobs/<str:job_id>", job_tabs.overview, name="job"),
+    path("jobs/<str:job_id>/", job_tabs.overview),
+    path("jobs/<str:job_id>/logs", job_tabs.logs, name="job-logs"),
+    path("jobs/<str:job_id>/logs/", job_tabs.logs),
+    path("jobs/<str:job_id>/charts", job_tabs.charts, name="job-charts"),
+    path("jobs/<str:job_id>/charts/", job_tabs.charts),
+    path("jobs/<str:job_id>/config", job_tabs.config, name="job-config"),
+    path("jobs/<str:job_id>/config/", job_tabs.config),
+    path("jobs/<str:job_id>/events", job_tabs.events, name="job-events"),
+    path("jobs/<str:job_id>/events/", job_tabs.events),
+    path("jobs/<str:job_id>/cost", job_tabs.cost, name="job-cost"),
+    path("jobs/<str:job_id>/cost/", job_tabs.cost),
     path("jobs/<str:job_id>/cancel", actions.cancel_job, name="job-cancel"),
     path("jobs/<str:job_id>/cancel/", actions.cancel_job),
     path("jobs/<str:job_id>/delete", job_actions.delete_job, name="job-delete"),
@@ -51,4 +61,8 @@ urlpatterns = [
     path("fragments/notices", pages.notices_fragment, name="fragment-notices"),
     path("fragments/jobs/<str:job_id>", pages.job_fragment, name="fragment-job"),
     path("fragments/jobs/<str:job_id>/log-state", pages.log_state_fragment, name="fragment-log-state"),
+    path("fragments/jobs/<str:job_id>/facts", job_tabs.facts_fragment, name="fragment-job-facts"),
+    path("fragments/jobs/<str:job_id>/tail", job_tabs.tail_fragment, name="fragment-job-tail"),
+    path("fragments/jobs/<str:job_id>/events", job_tabs.events_fragment, name="fragment-job-events"),
+    path("fragments/jobs/<str:job_id>/cost", job_tabs.cost_fragment, name="fragment-job-cost"),
 ]

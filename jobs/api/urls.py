@@ -5,6 +5,7 @@ from django.urls import path
 from jobs.api import budgets, cancelling, claims, spend, views
 from jobs.api.provider_config import ProviderConfigView
 from jobs.api.provider_tokens import ProviderTokenView, ReplicateTokenView
+from jobs.api.series import JobSeriesView
 from jobs.api.submitting import JobRetryView, JobSubmissionView, SubmitView
 from jobs.api.uploads import UploadListView, UploadView
 
@@ -21,6 +22,7 @@ urlpatterns = [
     path("jobs/<str:job_id>", views.JobDetailView.as_view(), name="api-job"),
     path("jobs/<str:job_id>/inline-progress", views.JobProgressView.as_view(), name="api-job-progress"),
     path("jobs/<str:job_id>/logs", views.JobLogsView.as_view(), name="api-job-logs"),
+    path("jobs/<str:job_id>/series", JobSeriesView.as_view(), name="api-job-series"),
     path("jobs/<str:job_id>/cancel", cancelling.JobCancelView.as_view(), name="api-job-cancel"),
     path("jobs/<str:job_id>/claim", claims.JobClaimView.as_view(), name="api-job-claim"),
     path("jobs/<str:job_id>/ignore", claims.JobIgnoreView.as_view(), name="api-job-ignore"),

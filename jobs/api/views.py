@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from jobs import access
 from jobs.api import serializers
 from jobs.api.base import ApiView, OpenView, checked
+from jobs.api.log_serializers import FollowedLog, LogQuery
 from jobs.api.payloads import job_page, job_payloads
 from jobs.api.renderers import TextRenderer
 from jobs.models import UnifiedJob
@@ -209,12 +210,23 @@ class JobLogsView(ApiView):
 
     permissions = {"GET": access.VIEW_OWN}
 
-    @extend_schema(operation_id="jobs_logs", responses={200: serializers.JobLogs, **JOB_ERRORS, **PROVIDER_ERRORS})
-    def get(self, _request: Request, job_id: str) -> Response:
-        """The log: read from the provider just now, or our copy when it has none any more."""
-        log = logs.read_log(job_id, UnifiedJob.objects.visible_to(self.actor))
+    @extend_schema(
+        operation_id="jobs_logs",
+        parameters=[LogQuery],
+        responses={200: FollowedLog, **JOB_ERRORS, **PROVIDER_ERRORS},
+    )
+    def get(self, request: Request, job_id: str) -> Response:
+        """The log: read from the provider just now, or our copy when it has none any more.
+
+        With `after` only what came since an earlier answer: `0` the first time, then the `bookmark` of the answer
+        before. Where `continues` is false, `logs` is the whole log and takes the place of what was read before.
+        """
+        after = checked(LogQuery, request.query_params)["after"]
+        log = logs.read_log(job_id, UnifiedJob.objects.visible_to(self.actor), after=after)
+        following = {} if after is None else {"continues": log.continues, "bookmark": log.bookmark}
         return Response(
             {
+                **following,
                 "job_id": log.job_id,
                 "logs": log.text,
                 "source": log.source.value,

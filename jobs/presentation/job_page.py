@@ -1,6 +1,5 @@
-"""Everything the page of one job shows."""
+"""What the page of one job shows in each of its parts, and in its overview."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,40 +9,30 @@ from django.utils import timezone
 
 from jobs.access import CANCEL_ALL, SYSTEM, Actor
 from jobs.lifecycle import ACTIVE, JobStatus, JobType, Origin
-from jobs.models import JobLog, JobSubmission, UnifiedJob
+from jobs.models import JobLog, UnifiedJob
 from jobs.presentation import uploads
 from jobs.presentation.cancellations import CancellingView, cancelling_view
 from jobs.presentation.costs import CostView
 from jobs.presentation.formats import Moment, duration, moment
-from jobs.presentation.job_costs import JobCost, job_cost
+from jobs.presentation.job_money import JobMoney, job_money
 from jobs.presentation.job_rows import display_name, hardware_labels, provider_label
 from jobs.presentation.links import link
-from jobs.presentation.log_text import last_lines
+from jobs.presentation.log_text import SHOWN_LINES, last_lines
 from jobs.presentation.progress import ProgressFacts, ProgressView, progress_view
 from jobs.presentation.statuses import StatusBadge, badge
 from jobs.services import queue, retrying
 from jobs.services.submission_sources import tells_material
-from jobs.training_config import DATASETS_KEY
-from providers.masking import masked
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineStep:
     """A change of status: who noticed it, and when by the provider's clock and by ours."""
 
+    previous: StatusBadge | None
     status: StatusBadge
     source: str
     provider_time: Moment | None
     recorded: Moment | None
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One entry of the job's input; ``is_block`` for a value that needs lines of its own."""
-
-    name: str
-    value: str
-    is_block: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +70,7 @@ class JobPage:
     is_ignored: bool
     waits_here: bool
     cost: CostView
-    money: JobCost
+    money: JobMoney
     hardware: str
     provider: str
     model: str
@@ -107,7 +96,7 @@ def job_page(job: UnifiedJob, now: datetime | None = None, *, actor: Actor = SYS
     metadata = _mapping(job.metadata)
     started = moment(job.started_at, now)
     model, output = _text(metadata.get("model")), job.output_url or ""
-    money = job_cost(job, now)
+    money = job_money(job, now)
     may_cancel = actor.may_cancel(job.owner_id)
     is_ownerless = job.origin == Origin.DISCOVERED and job.owner_id is None
     return JobPage(
@@ -153,24 +142,10 @@ def job_page(job: UnifiedJob, now: datetime | None = None, *, actor: Actor = SYS
     )
 
 
-def settings_of(job: UnifiedJob) -> list[Setting]:
-    """The job's input, as it was masked when it came in; until its provider tells it, what it was submitted with."""
-    inputs = _mapping(_mapping(job.metadata).get("input")) or _submitted(job)
-    return [_setting(name, value) for name, value in inputs.items()]
-
-
-def stored_log(job: UnifiedJob) -> str:
+def stored_log(job: UnifiedJob, lines: int = SHOWN_LINES) -> str:
     """The end of our own copy of the log; empty if there is none."""
     log = JobLog.objects.filter(job=job).first()
-    return last_lines(log.text) if log else ""
-
-
-def _submitted(job: UnifiedJob) -> Mapping[str, Any]:
-    found = JobSubmission.objects.filter(job=job).first()
-    if found is None:
-        return {}
-    datasets = {DATASETS_KEY: masked(found.dataloader_config)} if found.dataloader_config else {}
-    return {**_mapping(masked(found.config)), **datasets}
+    return last_lines(log.text, lines) if log else ""
 
 
 def _retry_key(job: UnifiedJob) -> str:
@@ -220,6 +195,7 @@ def _facts(job: UnifiedJob) -> ProgressFacts:
 def _timeline(job: UnifiedJob, now: datetime) -> list[TimelineStep]:
     return [
         TimelineStep(
+            previous=badge(change.previous) if change.previous else None,
             status=badge(change.status),
             source=str(change.get_source_display()),
             provider_time=moment(change.provider_time, now),
@@ -227,13 +203,6 @@ def _timeline(job: UnifiedJob, now: datetime) -> list[TimelineStep]:
         )
         for change in job.history.order_by("pk")
     ]
-
-
-def _setting(name: str, value: object) -> Setting:
-    if isinstance(value, str):
-        return Setting(name, value, is_block="\n" in value)
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    return Setting(name, text, is_block="\n" in text)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

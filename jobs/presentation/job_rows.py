@@ -15,7 +15,7 @@ from jobs.models.job import duration_seconds
 from jobs.presentation.cancellations import CancellingView, cancelling_view
 from jobs.presentation.costs import CostView, cost_view
 from jobs.presentation.formats import Moment, duration, moment
-from jobs.presentation.job_costs import budget_note
+from jobs.presentation.job_money import budget_note
 from jobs.presentation.progress import ProgressFacts, ProgressView, progress_view
 from jobs.presentation.statuses import StatusBadge, badge
 from jobs.presentation.uploads import UploadProgress, uploads_under_way

@@ -63,27 +63,9 @@ def notices_fragment(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@fresh
-def job(request: HttpRequest, job_id: str) -> HttpResponse:
-    """One job."""
-    try:
-        found = get_job(job_id, _visible(request))
-    except JobNotFound:
-        return unknown_job(request, job_id)
-    context = {
-        "job": presented.job_page(found, actor=actor_of(request)),
-        "settings": presented.settings_of(found),
-        "stored_log": presented.stored_log(found),
-        "log_badge": log_badge(found, timezone.now()),
-        "notices": notices(actor_of(request)),
-    }
-    return render(request, "jobs/job.html", context)
-
-
-@require_safe
 @never_cache
 def job_fragment(request: HttpRequest, job_id: str) -> HttpResponse:
-    """The overview of one job alone."""
+    """The head of one job's page alone."""
     try:
         found = get_job(job_id, _visible(request))
     except JobNotFound:

@@ -2,6 +2,7 @@
 // `uploads` is there while its dataset goes out: the page asks anew how far that is.
 // `src` is there only while the job runs; `finish` is the expected end in milliseconds since 1970, as the trainer says.
 import { getJSON } from "../api.js";
+import { emit } from "../bus.js";
 import { everySecond, serverNow } from "../clock.js";
 import { percent, roughDuration, spokenTimeLeft } from "../format.js";
 import { outdated } from "../freshness.js";
@@ -77,6 +78,7 @@ customElements.define(
         const progress = await getJSON(this.getAttribute("src"), { signal });
         if (!signal.aborted && this.hasAttribute("src")) {
           this.#show(progress);
+          emit("job-progress", {});
         }
       } catch {
         // The last known progress stays; the connection chip tells of a server that is away.

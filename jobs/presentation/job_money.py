@@ -29,7 +29,7 @@ class BudgetView:
 
 
 @dataclass(frozen=True, slots=True)
-class JobCost:
+class JobMoney:
     """The cost by now, the multiplication behind it, and the budget, if there is one."""
 
     cost: CostView
@@ -39,12 +39,12 @@ class JobCost:
     budget_input: str
 
 
-def job_cost(job: UnifiedJob, now: datetime) -> JobCost:
+def job_money(job: UnifiedJob, now: datetime) -> JobMoney:
     """Two queries, for all the prices."""
     prices = HardwarePrice.objects.book()
     cost = running_cost(job, prices, now) if job.is_active and job.started_at else job.cost_usd
     price = prices.price(job.provider, job.hardware_type, job.started_at.date()) if job.started_at else None
-    return JobCost(
+    return JobMoney(
         cost=cost_view(cost, status=job.status, started_at=job.started_at, hardware=job.hardware_type),
         reckoning=_reckoning(job, price, now),
         price_since=date_format(price.effective_from, "j M Y") if price else "",
