@@ -7,7 +7,7 @@ import structlog
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from jobs.services import background_switch, history_walk, logs, polling, queue, webhooks
+from jobs.services import background_switch, history_walk, logs, polling, queue, retention, webhooks
 
 logger = structlog.get_logger(__name__)
 
@@ -40,6 +40,12 @@ def capture_logs() -> None:
 def walk_history() -> None:
     """The next steps of a walk through a provider's history, if one is under way."""
     _tick(history_walk.advance)
+
+
+@shared_task
+def delete_old_rows() -> None:
+    """Delete what is older than the settings keep, a little at a time."""
+    _tick(retention.run)
 
 
 def _tick(work: Callable[[], object]) -> None:

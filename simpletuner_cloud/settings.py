@@ -127,6 +127,13 @@ PROVIDER_CALLS_PER_MINUTE = env.integer("SIMPLETUNER_PROVIDER_CALLS_PER_MINUTE",
 # Of one job's log; what is longer is kept with its middle cut out.
 LOG_ARCHIVE_BYTES = env.integer("SIMPLETUNER_LOG_ARCHIVE_MB", 32, minimum=1, maximum=1024) * 1024**2
 
+# For how many days old rows are kept, 0: for ever (docs/retention.md). Of jobs more than the longest month: a limit of
+# cost is counted over it.
+RETENTION_DAYS_JOBS = env.days("SIMPLETUNER_RETENTION_DAYS_JOBS", 0, least=32)
+RETENTION_DAYS_LOGS = env.days("SIMPLETUNER_RETENTION_DAYS_LOGS", 0, least=2)
+RETENTION_DAYS_EVENTS = env.days("SIMPLETUNER_RETENTION_DAYS_EVENTS", 0, least=2)
+RETENTION_DAYS_DELIVERIES = env.days("SIMPLETUNER_RETENTION_DAYS_DELIVERIES", 30, least=1)
+
 # Webhooks (SPEC A7) and events (SPEC A6)
 
 # Whose word about the client's address (X-Forwarded-For) is believed.

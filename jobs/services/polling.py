@@ -20,7 +20,6 @@ logger = structlog.get_logger(__name__)
 
 # A holder renews its lease after each batch; the longest batch is bounded by the provider calls' own deadlines.
 LEASE_SECONDS = 60.0
-CYCLES_KEPT = 2000
 
 
 def webhook_url(provider: str) -> str:
@@ -94,7 +93,7 @@ def _are_silent(since: datetime | None) -> bool:
 def _poll_provider(provider: str, renew: coordination.Renew, silent_since: datetime | None) -> Refresh:
     started_at, started = timezone.now(), time.monotonic()
     refresh = refresh_active_jobs(source=Source.POLLER, provider=provider, silent_since=silent_since, on_progress=renew)
-    cycle = PollCycle.objects.create(
+    PollCycle.objects.create(
         provider=provider,
         started_at=started_at,
         seconds=time.monotonic() - started,
@@ -104,6 +103,4 @@ def _poll_provider(provider: str, renew: coordination.Renew, silent_since: datet
         failed=refresh.failed,
         error="; ".join(refresh.errors),
     )
-    if cycle.pk % 100 == 0:
-        PollCycle.objects.filter(pk__lte=cycle.pk - CYCLES_KEPT).delete()
     return refresh

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import redis
 import structlog
 from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from jobs import coordination
 from jobs.client_address import client_address, is_in
 from jobs.lifecycle import Source
 from jobs.models import JobLog, UnifiedJob, WebhookDelivery, WebhookVerdict
@@ -49,7 +47,6 @@ __all__ = (
     "apply_received",
     "is_allowed_sender",
     "last_received_at",
-    "prune",
     "receive",
     "silence",
     "verdict_counts",
@@ -66,9 +63,6 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 600.0
 ATTEMPTS_BEFORE_UNKNOWN = 3
 DELIVERIES_PER_PASS = 200
 PASS_SECONDS = 30.0
-
-KEPT, UNKNOWN_KEPT = timedelta(days=30), timedelta(days=7)
-PRUNE_BATCH, PRUNE_BATCHES, PRUNE_EVERY_SECONDS = 500, 10, 600
 
 # Changes that are worth calling a delivery applied: not our own book-keeping.
 NEWS = frozenset(
@@ -151,8 +145,6 @@ def apply_received() -> int:
         if delivery is not None and _claim(delivery):
             _attempt(delivery, asker=asker)
             settled += delivery.verdict != WebhookVerdict.RECEIVED
-    if _is_time_to_prune():
-        prune()
     return settled
 
 
@@ -162,21 +154,6 @@ def apply_again(pks: Iterable[int]) -> int:
     return again.update(
         verdict=WebhookVerdict.RECEIVED, settled_at=None, next_try_at=timezone.now(), attempts=0, error=""
     )
-
-
-def prune() -> int:
-    """Delete deliveries after 30 days, and after 7 those of unknown jobs; returns how many."""
-    now = timezone.now()
-    old = WebhookDelivery.objects.filter(received_at__lt=now - KEPT)
-    unknown = WebhookDelivery.objects.filter(received_at__lt=now - UNKNOWN_KEPT, verdict=WebhookVerdict.UNKNOWN)
-    deleted = 0
-    for rows in (old, unknown):
-        for _ in range(PRUNE_BATCHES):
-            pks = list(rows.order_by("received_at").values_list("pk", flat=True)[:PRUNE_BATCH])
-            deleted += WebhookDelivery.objects.filter(pk__in=pks).delete()[0]
-            if len(pks) < PRUNE_BATCH:
-                break
-    return deleted
 
 
 class _Asker:
@@ -288,21 +265,23 @@ def _apply(delivery: WebhookDelivery, body: bytes, asker: _Asker | None) -> None
     except ProviderError as error:
         _leave(delivery, error.message)
     else:
-        if applied is None:
+        if applied is None and asker is None:
             _leave(delivery, "")
+        elif applied is None:
+            _settle(delivery, WebhookVerdict.UNKNOWN, error="Its job was deleted here, or is older than what is kept.")
         else:
             verdict = WebhookVerdict.APPLIED if _is_news(applied, report, began) else WebhookVerdict.STALE
             _settle(delivery, verdict, job=applied.job)
 
 
 def _apply_report(report: JobSnapshot, asker: _Asker | None) -> Applied | None:
-    """``None``: the job is not known here, and there is nobody to ask."""
+    """``None``: the job is not known here, and there is nobody to ask, or it is not to be brought in."""
     applied = apply_snapshot(report, source=Source.WEBHOOK)
     if applied is not None or asker is None:
         return applied
     # Asked under our own token, so that only a job of this account gets in; what the body says may be newer.
     answer = asker.ask(report.provider, JobRef(external_id=report.external_id))
-    return apply_snapshots([answer, report], source=Source.WEBHOOK, create=True)[0]
+    return next(iter(apply_snapshots([answer, report], source=Source.WEBHOOK, create=True)), None)
 
 
 def _apply_hint(provider: str, hint: JobHint, asker: _Asker | None) -> Applied | None:
@@ -393,12 +372,3 @@ def _pause_seconds(attempts: int) -> float:
 
 def _storable(error: str) -> str:
     return error.replace("\x00", "\ufffd")[:MAX_ERROR_CHARACTERS]
-
-
-def _is_time_to_prune() -> bool:
-    """Every ten minutes, whichever worker comes first; not while Redis is away."""
-    try:
-        return bool(coordination.client().set(coordination.key("webhooks:pruned"), 1, nx=True, ex=PRUNE_EVERY_SECONDS))
-    except redis.RedisError as error:
-        logger.debug("webhooks not pruned: Redis is away", error=str(error))
-        return False
