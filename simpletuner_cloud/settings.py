@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
 from jobs.webhook_url import LOOPBACK_HOSTS
+from providers.names import PROVIDERS as PROVIDER_NAMES
 from simpletuner_cloud import __version__, enterprise, env, logs
 from simpletuner_cloud.redis_url import embedded_redis_url, redis_options
 from simpletuner_cloud.secret_key import load_or_create
@@ -257,6 +258,12 @@ EVENTSTREAM_REDIS = redis_options(REDIS_URL) | {
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_DEFAULT_QUEUE = f"simpletuner-{STORE_MODE.value}"
+# What asks a provider waits in a queue of that provider's own, so that workers can be set apart for it. A worker takes
+# from all unless it is told from which (celery's --queues).
+PROVIDER_QUEUES = {name: f"{CELERY_TASK_DEFAULT_QUEUE}-{name}" for name in PROVIDER_NAMES}
+CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {
+    name: {} for name in (CELERY_TASK_DEFAULT_QUEUE, *PROVIDER_QUEUES.values())
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -273,7 +280,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 10,
 }
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE_FILENAME = str(STORE_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULER = "simpletuner_cloud.beat:SharedScheduler"
 
 LOGGING_CONFIG = None
 LOG_FILE = Path(env.text("SIMPLETUNER_LOG_FILE", str(HOME / "server.log"))).expanduser().resolve()

@@ -18,6 +18,7 @@ from django.db import DatabaseError
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from jobs import coordination
 from jobs.client_address import client_address, is_in
 from jobs.lifecycle import Source
 from jobs.models import JobLog, UnifiedJob, WebhookDelivery, WebhookVerdict
@@ -63,6 +64,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 600.0
 ATTEMPTS_BEFORE_UNKNOWN = 3
 DELIVERIES_PER_PASS = 200
 PASS_SECONDS = 30.0
+# Renewed after each delivery.
+LEASE_SECONDS = 30.0
 
 # Changes that are worth calling a delivery applied: not our own book-keeping.
 NEWS = frozenset(
@@ -133,18 +136,30 @@ def receive(provider: str, headers: Mapping[str, str], body: bytes) -> Receipt:
     )
 
 
-def apply_received() -> int:
-    """Go through the inbox: what a request could not apply, or left behind; returns how many were settled."""
+def apply_received(provider: str | None = None) -> int:
+    """Go through the inbox (of one provider): what a request could not apply, or left behind; returns how many settled.
+
+    One pass at a time for a provider: one that answers slowly must not have all workers wait for it. Raises
+    ``redis.RedisError`` if Redis is away.
+    """
+    return sum(_go_through_inbox(name) for name in ([provider] if provider else registry.provider_names()))
+
+
+def _go_through_inbox(provider: str) -> int:
     deadline = time.monotonic() + PASS_SECONDS
     asker = _Asker()
     settled = 0
-    for pk in _due_now().values_list("pk", flat=True)[:DELIVERIES_PER_PASS]:
-        if time.monotonic() > deadline:
-            break
-        delivery = _due_now().filter(pk=pk).first()
-        if delivery is not None and _claim(delivery):
-            _attempt(delivery, asker=asker)
-            settled += delivery.verdict != WebhookVerdict.RECEIVED
+    with coordination.lease(f"inbox:{provider}", seconds=LEASE_SECONDS) as renew:
+        if renew is None:
+            return 0
+        for pk in _due_now().filter(provider=provider).values_list("pk", flat=True)[:DELIVERIES_PER_PASS]:
+            if time.monotonic() > deadline:
+                break
+            delivery = _due_now().filter(pk=pk).first()
+            if delivery is not None and _claim(delivery):
+                _attempt(delivery, asker=asker)
+                settled += delivery.verdict != WebhookVerdict.RECEIVED
+                renew()
     return settled
 
 
