@@ -1,4 +1,4 @@
-"""Two beats at once: each due tick is sent once, and one that dies is replaced by the other (simpletuner_cloud.beat)."""
+"""Two beats at once: each due tick is sent once, and one that dies is replaced by the other."""
 
 import json
 import subprocess
