@@ -90,7 +90,7 @@ def test_every_setting_exists_and_no_secret_is_written_down() -> None:
     assert not FROM_THE_SECRET & set(config)
     assert not [m for m in manifests() if m["kind"] == "Secret"]
     for name, container in containers():
-        assert {list(source)[0] for source in container["envFrom"]} == {"configMapRef", "secretRef"}, name
+        assert {kind for source in container["envFrom"] for kind in source} == {"configMapRef", "secretRef"}, name
         assert all(source[kind]["name"] == "simpletuner" for source in container["envFrom"] for kind in source)
         assert {variable["name"] for variable in container.get("env", ())} <= {"SIMPLETUNER_PROCESS"}
     read_me = (FOLDER / "README.md").read_text(encoding="utf-8")
