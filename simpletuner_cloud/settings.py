@@ -77,6 +77,8 @@ if DATABASES["default"]["ENGINE"] in ("", "django.db.backends.sqlite3"):
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A cursor of the server's does not survive a pooler that hands out connections by the transaction.
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
     # libpq's own patience with a host that swallows packets has no end.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 5,
