@@ -8,7 +8,9 @@ BIN := $(VENV)/bin
 SECONDS := 600
 SEEDS := 1 2 3
 DATABASES := sqlite postgresql
-.PHONY: help run test chaos lint format lock clean
+# What `make bench` is told beyond its defaults: BENCH="--peer http://127.0.0.1:9001 --only lists" (docs/performance.md).
+BENCH :=
+.PHONY: help run test chaos bench lint format lock clean
 
 # Shell functions for the recipes; each recipe that needs them begins with $(functions).
 define functions
@@ -68,6 +70,9 @@ chaos: ## Hurt the whole system for a long time; SECONDS=600 SEEDS="1 2 3" DATAB
 	for database in $(DATABASES); do for seed in $(SEEDS); do \
 		$(BIN)/python -m tests.chaos --seconds "$(SECONDS)" --seed "$$seed" --database "$$database" || failed=1; \
 	done; done; exit $$failed
+
+bench: ## Measure what is promised, on SQLite and PostgreSQL; about half an hour on a quiet machine. BENCH="--quick"
+	@$(functions) install_for_development; exec $(BIN)/python -m benchmarks $(BENCH)
 
 lint: ## Check style, types, imports, migrations and the API schema
 	@$(functions) install_for_development

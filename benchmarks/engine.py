@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import requests
 
@@ -24,10 +25,10 @@ ENDED: dict[str, object] = {"kind": "training", "created_offset": -90_000, "dura
 class Sandbox:
     """A sandbox process with an account of its own."""
 
-    def __init__(self, population: str) -> None:
-        command = [sys.executable, "-m", "providers.sandbox", "--port", "0", "--speed", "1"]
+    def __init__(self, population: str, *, latency: float = LATENCY_SECONDS, port: int = 0) -> None:
+        command = [sys.executable, "-m", "providers.sandbox", "--port", str(port), "--speed", "1"]
         self._process = subprocess.Popen(
-            [*command, "--population", population, "--latency", str(LATENCY_SECONDS)],
+            [*command, "--population", population, "--latency", str(latency)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -35,6 +36,7 @@ class Sandbox:
         match = READY.search(self._process.stdout.readline())
         assert match, "the sandbox did not start"
         self.url = match[1]
+        self.port = int(self.url.rpartition(":")[2])
 
     def add_running(self, count: int, **plan: object) -> None:
         self.add(count, RUNNING | plan)
@@ -71,8 +73,17 @@ def sandbox(population: str = "none") -> Iterator[Sandbox]:
         running.stop()
 
 
-def measured(name: str, provider: Sandbox, work: Callable[[], object]) -> None:
-    """Do the work once and print what it cost."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a piece of work took."""
+
+    seconds: float
+    calls: int
+    queries: int
+
+
+def cost_of(provider: Sandbox, work: Callable[[], object]) -> Cost:
+    """Do the work once and tell what it took."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -81,7 +92,13 @@ def measured(name: str, provider: Sandbox, work: Callable[[], object]) -> None:
         started = time.perf_counter()
         work()
         seconds = time.perf_counter() - started
-    print(f"{name:52s} {seconds:8.3f} {provider.calls():6d} {len(queries):8d}", flush=True)
+    return Cost(seconds, provider.calls(), len(queries))
+
+
+def measured(name: str, provider: Sandbox, work: Callable[[], object]) -> None:
+    """Do the work once and print what it cost."""
+    cost = cost_of(provider, work)
+    print(f"{name:52s} {cost.seconds:8.3f} {cost.calls:6d} {cost.queries:8d}", flush=True)
 
 
 def fill_store(count: int) -> None:

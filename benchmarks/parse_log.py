@@ -28,8 +28,8 @@ def filled(text: str, size: int) -> str:
     return (text * (size // len(text) + 1))[:size]
 
 
-def best_milliseconds(text: str) -> float:
-    return 1000 * min(timeit.repeat(lambda: parse_log(text), number=1, repeat=RUNS))
+def best_milliseconds(text: str, *, runs: int = RUNS) -> float:
+    return 1000 * min(timeit.repeat(lambda: parse_log(text), number=1, repeat=runs))
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,8 +26,10 @@ from simpletuner_cloud.embedded_redis import find_server, free_port
 READERS = 1000
 SINGLE_EVENTS, SINGLE_PAUSE_SECONDS = 50, 0.2
 BURST_EVENTS = 500
+# To Redis and the database, opened meanwhile and kept for the next reader.
+KEPT_CONNECTIONS = 5
 CHANGE = b'data: {"type":"job_status_changed"'
-START_SECONDS, WAIT_SECONDS = 30.0, 60.0
+START_SECONDS, WAIT_SECONDS, LEAVE_SECONDS = 30.0, 60.0, 10.0
 
 
 class Reader:
@@ -53,6 +56,9 @@ class Reader:
             self.heard += (tail + data).count(CHANGE)
             # Too short to be counted twice.
             tail = data[-len(CHANGE) + 1 :]
+
+    def close(self) -> None:
+        self._writer.close()
 
     def lags(self) -> list[float]:
         """How late each event came, in seconds, since this was asked last."""
@@ -165,44 +171,106 @@ async def heard(readers: list[Reader], count: int) -> None:
             await asyncio.sleep(0.02)
 
 
-def report(name: str, readers: list[Reader]) -> None:
-    """Print how late the events came, and begin anew."""
+def lateness(readers: list[Reader]) -> tuple[float, float, float]:
+    """How late the events came that were heard since the last time, in ms: p50, p99 and the latest."""
     lags = sorted(lag for reader in readers for lag in reader.lags())
-    cuts = [lags[int(len(lags) * share)] * 1000 for share in (0.5, 0.99)]
-    print(f"{name}: p50 {cuts[0]:.0f} ms, p99 {cuts[1]:.0f} ms, latest {lags[-1] * 1000:.0f} ms", flush=True)
+    middle, most = (lags[int(len(lags) * share)] * 1000 for share in (0.5, 0.99))
+    return middle, most, lags[-1] * 1000
 
 
-async def run_cases(count: int, port: int, process_id: int) -> None:
-    """Connect the readers, then make single events and a burst."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What so many readers cost; latencies are p50, p99 and the latest, in ms."""
+
+    readers: int
+    connected_seconds: float
+    threads: int
+    memory_mb: float
+    kb_per_reader: float
+    single: tuple[float, float, float]
+    burst: tuple[float, float, float]
+    burst_cpu_seconds: float
+    whole: int
+    threads_afterwards: int
+    kb_per_reader_afterwards: float
+    left_behind: int
+
+    def to_text(self) -> str:
+        single, burst = (
+            f"p50 {middle:.0f} ms, p99 {most:.0f} ms, latest {latest:.0f} ms"
+            for middle, most, latest in (self.single, self.burst)
+        )
+        return "\n".join(
+            [
+                f"{self.readers:,} readers connected in {self.connected_seconds:.1f} s",
+                f"threads {self.threads}, memory {self.memory_mb:.0f} MB + {self.kb_per_reader:.1f} kB per reader",
+                f"single events: {single}",
+                f"burst: {burst}",
+                f"the web process used {self.burst_cpu_seconds:.2f} s of one core for the burst",
+                f"readers that got everything once and in order: {self.whole:,} of {self.readers:,}",
+                f"afterwards: threads {self.threads_afterwards}, memory + {self.kb_per_reader_afterwards:.1f} kB each",
+                f"open files left behind once all had gone: {self.left_behind}",
+            ]
+        )
+
+
+async def run_cases(
+    count: int, port: int, process_id: int, *, singles: int = SINGLE_EVENTS, burst: int = BURST_EVENTS
+) -> Measured:
+    """Connect the readers, make single events and a burst, and let all readers go."""
+    files = open_files(process_id)
     memory = status_of(process_id, "VmRSS")
     readers = [Reader() for _ in range(count)]
     started = time.perf_counter()
     for start in range(0, count, 50):
         await asyncio.gather(*(reader.open(port) for reader in readers[start : start + 50]))
-    print(f"{count:,} readers connected in {time.perf_counter() - started:.1f} s")
+    connected_seconds = time.perf_counter() - started
     tasks = [asyncio.create_task(reader.read()) for reader in readers]
-    grown = status_of(process_id, "VmRSS") - memory
-    print(
-        f"threads {status_of(process_id, 'Threads')}, memory {memory / 1024:.0f} MB + {grown / count:.1f} kB per reader"
-    )
-    for number in range(SINGLE_EVENTS):
+    grown, threads = status_of(process_id, "VmRSS") - memory, status_of(process_id, "Threads")
+    for number in range(singles):
         await asyncio.to_thread(make_changes, range(number, number + 1))
         await asyncio.sleep(SINGLE_PAUSE_SECONDS)
-    await heard(readers, SINGLE_EVENTS)
-    report(f"{SINGLE_EVENTS} single events", readers)
+    await heard(readers, singles)
+    single_lateness = lateness(readers)
     used = cpu_seconds(process_id)
-    await asyncio.to_thread(make_changes, range(SINGLE_EVENTS, SINGLE_EVENTS + BURST_EVENTS))
-    await heard(readers, SINGLE_EVENTS + BURST_EVENTS)
+    await asyncio.to_thread(make_changes, range(singles, singles + burst))
+    await heard(readers, singles + burst)
     used = cpu_seconds(process_id) - used
-    report(f"burst of {BURST_EVENTS}", readers)
-    print(f"the web process used {used:.2f} s of one core for the burst")
+    burst_lateness = lateness(readers)
     whole = sum(reader.ids == readers[0].ids == sorted(set(reader.ids)) for reader in readers)
-    print(f"readers that got everything once and in order: {whole:,} of {count:,}")
-    grown = status_of(process_id, "VmRSS") - memory
-    print(f"afterwards: threads {status_of(process_id, 'Threads')}, memory + {grown / count:.1f} kB per reader")
+    grown_afterwards, threads_afterwards = status_of(process_id, "VmRSS") - memory, status_of(process_id, "Threads")
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    for reader in readers:
+        reader.close()
+    return Measured(
+        readers=count,
+        connected_seconds=connected_seconds,
+        threads=threads,
+        memory_mb=memory / 1024,
+        kb_per_reader=grown / count,
+        single=single_lateness,
+        burst=burst_lateness,
+        burst_cpu_seconds=used,
+        whole=whole,
+        threads_afterwards=threads_afterwards,
+        kb_per_reader_afterwards=grown_afterwards / count,
+        left_behind=await files_left(process_id, files),
+    )
+
+
+def open_files(process_id: int) -> int:
+    """Sockets and files that a process has open."""
+    return len(os.listdir(f"/proc/{process_id}/fd"))
+
+
+async def files_left(process_id: int, before: int) -> int:
+    """How many more it has open once the readers have gone."""
+    deadline = time.monotonic() + LEAVE_SECONDS
+    while (left := open_files(process_id) - before) > KEPT_CONNECTIONS and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+    return max(left, 0)
 
 
 def main() -> None:
@@ -213,7 +281,7 @@ def main() -> None:
     with servers() as (port, process_id):
         address = f"http://127.0.0.1:{port}/api/cloud/health/live"
         wait_for(lambda: urllib.request.urlopen(address, timeout=5).close())
-        asyncio.run(run_cases(count, port, process_id))
+        print(asyncio.run(run_cases(count, port, process_id)).to_text())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 CHANGED = "\n--- The provider's log changed here. Above: what it said before. Below: what it says now. ---\n"
-LEFT_OUT = "\n--- {count:,} characters were left out here: the log is longer than what is kept of one. ---\n"
+LEFT_OUT = "\n--- {count:,} characters were left out here: the log is longer, or older, than what is kept. ---\n"
 
 # A shorter overlap may be chance: progress bars repeat themselves.
 LEAST_OVERLAP_CHARACTERS = 256

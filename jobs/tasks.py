@@ -1,4 +1,8 @@
-"""What beat ticks. A task only calls a service: arguments are none, and a tick may come twice or never."""
+"""What beat ticks. A task only calls a service, and a tick may come twice or never.
+
+Those that ask a provider are sent once for each (``simpletuner_cloud.schedule``); without a name they see to all, one
+after another.
+"""
 
 from collections.abc import Callable
 
@@ -16,6 +20,7 @@ from jobs.services import (
     leftovers,
     logs,
     polling,
+    retention,
     webhooks,
 )
 from jobs.services.dispatch import processor, uploading
@@ -24,9 +29,9 @@ logger = structlog.get_logger(__name__)
 
 
 @shared_task
-def poll_active_jobs() -> None:
+def poll_active_jobs(provider: str | None = None) -> None:
     """One cycle of the status poller (SPEC A5.2)."""
-    _tick(polling.run_cycle)
+    _tick(polling.run_cycle, provider)
 
 
 @shared_task
@@ -42,15 +47,15 @@ def upload_archives() -> None:
 
 
 @shared_task
-def apply_webhooks() -> None:
+def apply_webhooks(provider: str | None = None) -> None:
     """Apply what lies in the inbox still: deliveries that had to wait for the provider or for the database."""
-    _tick(webhooks.apply_received)
+    _tick(webhooks.apply_received, provider)
 
 
 @shared_task
-def capture_logs() -> None:
+def capture_logs(provider: str | None = None) -> None:
     """Read the logs of ended jobs before their provider deletes them."""
-    _tick(logs.capture_due_logs)
+    _tick(logs.capture_due_logs, provider)
     # Rarely, and by whom it costs least.
     _tick(leftovers.prune)
 
@@ -62,9 +67,9 @@ def compact_counts() -> None:
 
 
 @shared_task
-def walk_history() -> None:
+def walk_history(provider: str | None = None) -> None:
     """The next steps of a walk through a provider's history, if one is under way."""
-    _tick(history_walk.advance)
+    _tick(history_walk.advance, provider)
 
 
 @shared_task
@@ -79,11 +84,17 @@ def watch_budgets() -> None:
     _tick(budgets.watch)
 
 
-def _tick(work: Callable[[], object]) -> None:
+@shared_task
+def delete_old_rows() -> None:
+    """Delete what is older than the settings keep, a little at a time."""
+    _tick(retention.run)
+
+
+def _tick(work: Callable[..., object], *arguments: object) -> None:
     """Do a piece of work unless the background work is off. If Redis or the database is away, the next tick tries."""
     try:
         if background_switch.tick():
-            work()
+            work(*arguments)
     except redis.RedisError as error:
         logger.warning("tick given up: Redis is away, or was", work=work.__name__, error=str(error))
     except (OperationalError, InterfaceError) as error:

@@ -48,6 +48,14 @@ def integer(name: str, default: int, *, minimum: int, maximum: int) -> int:
     return int(value)
 
 
+def days(name: str, default: int, *, least: int) -> int:
+    """An age in whole days, ``least`` or more; 0: for ever."""
+    value = integer(name, default, minimum=0, maximum=36_500)
+    if 0 < value < least:
+        raise ImproperlyConfigured(f"{name} must be 0 (for ever) or at least {least}; it is {value}.")
+    return value
+
+
 def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
     """A comma-separated list."""
     listed = [word.strip() for word in text(name).split(",") if word.strip()]

@@ -20,7 +20,8 @@ from simpletuner_cloud.store_mode import VARIABLE
 
 ROLES = ("redis", "sandbox", "web", "worker", "beat")
 HEALTH_PATH = "/api/cloud/health/live"
-WORKER_THREADS = 4
+# A provider that hangs holds one for each kind of work: poll, logs, history, inbox, dispatch. The rest goes on.
+WORKER_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)

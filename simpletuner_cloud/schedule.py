@@ -13,6 +13,7 @@ HISTORY_WALK_SECONDS = 5.0
 COMPACTION_SECONDS = 15.0
 CANCELLATION_SECONDS = 5.0
 BUDGET_SECONDS = 5.0
+RETENTION_SECONDS = 3600.0
 
 
 def beat_schedule(
@@ -22,9 +23,9 @@ def beat_schedule(
 
     A message lives no longer than its interval, so that a worker that was away works off no backlog of ticks.
     """
-    entries = {}
+    entries: dict[str, dict[str, Any]] = {}
     if poll_enabled:
-        entries["poll-active-jobs"] = _entry("jobs.tasks.poll_active_jobs", poll_seconds)
+        entries |= _for_each_provider("poll-active-jobs", "jobs.tasks.poll_active_jobs", poll_seconds)
     if queue_enabled:
         entries["process-queue"] = _entry("jobs.tasks.process_queue", queue_seconds)
         entries["upload-archives"] = _entry("jobs.tasks.upload_archives", queue_seconds)
@@ -34,9 +35,10 @@ def beat_schedule(
 def housekeeping_schedule() -> dict[str, dict[str, Any]]:
     """Entries that no setting switches off, because what they look after is lost otherwise."""
     return {
-        "apply-webhooks": _entry("jobs.tasks.apply_webhooks", INBOX_SECONDS),
-        "capture-logs": _entry("jobs.tasks.capture_logs", LOG_CAPTURE_SECONDS),
-        "walk-history": _entry("jobs.tasks.walk_history", HISTORY_WALK_SECONDS),
+        **_for_each_provider("apply-webhooks", "jobs.tasks.apply_webhooks", INBOX_SECONDS),
+        **_for_each_provider("capture-logs", "jobs.tasks.capture_logs", LOG_CAPTURE_SECONDS),
+        **_for_each_provider("walk-history", "jobs.tasks.walk_history", HISTORY_WALK_SECONDS),
+        "delete-old-rows": _entry("jobs.tasks.delete_old_rows", RETENTION_SECONDS),
         "compact-counts": _entry("jobs.tasks.compact_counts", COMPACTION_SECONDS),
         "pursue-cancellations": _entry("jobs.tasks.pursue_cancellations", CANCELLATION_SECONDS),
         "watch-budgets": _entry("jobs.tasks.watch_budgets", BUDGET_SECONDS),
@@ -62,6 +64,15 @@ def configured_schedule() -> dict[str, dict[str, Any]]:
         queue_enabled=file.queue_processing_enabled is not False,
         queue_seconds=file.queue_processing_interval or DEFAULT_QUEUE_SECONDS,
     )
+
+
+def _for_each_provider(name: str, task: str, seconds: float) -> dict[str, dict[str, Any]]:
+    """An entry for each provider, on a queue of its own: one that is slow keeps no other waiting."""
+    entries = {}
+    for provider, queue in settings.PROVIDER_QUEUES.items():
+        entry = _entry(task, seconds)
+        entries[f"{name}:{provider}"] = entry | {"args": (provider,), "options": entry["options"] | {"queue": queue}}
+    return entries
 
 
 def _entry(task: str, seconds: float) -> dict[str, Any]:

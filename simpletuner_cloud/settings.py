@@ -15,6 +15,7 @@ from redis.retry import Retry
 from jobs.outgoing_urls import Rules
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
 from jobs.webhook_url import LOOPBACK_HOSTS
+from providers.names import PROVIDERS as PROVIDER_NAMES
 from simpletuner_cloud import __version__, enterprise, env, logs
 from simpletuner_cloud.access_mode import AccessMode, access_mode, https_origins
 from simpletuner_cloud.redis_url import embedded_redis_url, redis_options
@@ -88,6 +89,8 @@ if DATABASES["default"]["ENGINE"] in ("", "django.db.backends.sqlite3"):
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A cursor of the server's does not survive a pooler that hands out connections by the transaction.
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
     # libpq's own patience with a host that swallows packets has no end.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 5,
@@ -141,6 +144,13 @@ RECONCILE_INTERVAL = env.number("SIMPLETUNER_RECONCILE_INTERVAL", None, minimum=
 PROVIDER_CALLS_PER_MINUTE = env.integer("SIMPLETUNER_PROVIDER_CALLS_PER_MINUTE", 2400, minimum=1, maximum=600_000)
 # Of one job's log; what is longer is kept with its middle cut out.
 LOG_ARCHIVE_BYTES = env.integer("SIMPLETUNER_LOG_ARCHIVE_MB", 32, minimum=1, maximum=1024) * 1024**2
+
+# For how many days old rows are kept, 0: for ever (docs/retention.md). Of jobs more than the longest month: a limit of
+# cost is counted over it.
+RETENTION_DAYS_JOBS = env.days("SIMPLETUNER_RETENTION_DAYS_JOBS", 0, least=32)
+RETENTION_DAYS_LOGS = env.days("SIMPLETUNER_RETENTION_DAYS_LOGS", 0, least=2)
+RETENTION_DAYS_EVENTS = env.days("SIMPLETUNER_RETENTION_DAYS_EVENTS", 0, least=2)
+RETENTION_DAYS_DELIVERIES = env.days("SIMPLETUNER_RETENTION_DAYS_DELIVERIES", 30, least=1)
 
 # Webhooks (SPEC A7) and events (SPEC A6)
 
@@ -293,6 +303,12 @@ EVENTSTREAM_REDIS = redis_options(REDIS_URL) | {
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_DEFAULT_QUEUE = f"simpletuner-{STORE_MODE.value}"
+# What asks a provider waits in a queue of that provider's own, so that workers can be set apart for it. A worker takes
+# from all unless it is told from which (celery's --queues).
+PROVIDER_QUEUES = {name: f"{CELERY_TASK_DEFAULT_QUEUE}-{name}" for name in PROVIDER_NAMES}
+CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {
+    name: {} for name in (CELERY_TASK_DEFAULT_QUEUE, *PROVIDER_QUEUES.values())
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -309,7 +325,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 10,
 }
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE_FILENAME = str(STORE_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULER = "simpletuner_cloud.beat:SharedScheduler"
 
 LOGGING_CONFIG = None
 LOG_FILE = Path(env.text("SIMPLETUNER_LOG_FILE", str(HOME / "server.log"))).expanduser().resolve()

@@ -123,9 +123,10 @@ def read_shared_state() -> SharedState:
     pipeline = coordination.hasty_client().pipeline(transaction=False)
     pipeline.time()
     pipeline.hgetall(heartbeats.heartbeats_key())
-    pipeline.llen(f"{settings.REDIS_KEY_PREFIX}{settings.CELERY_TASK_DEFAULT_QUEUE}")
-    (seconds, _microseconds), stored, depth = pipeline.execute()
-    return SharedState(heartbeats.read(cast("dict[str, str]", stored), now=seconds), int(depth))
+    for queue in settings.CELERY_TASK_QUEUES:
+        pipeline.llen(f"{settings.REDIS_KEY_PREFIX}{queue}")
+    (seconds, _microseconds), stored, *depths = pipeline.execute()
+    return SharedState(heartbeats.read(cast("dict[str, str]", stored), now=seconds), sum(map(int, depths)))
 
 
 def _database() -> Component:
@@ -185,12 +186,14 @@ def _beat(shared: SharedState) -> Component:
     alive = heartbeats.alive(shared.heartbeats, Role.BEAT)
     if not alive:
         return _silent("beat", Role.BEAT, shared, _("no background work is started, and the statuses shown may be old"))
-    if len(alive) > 1:
-        message = _("%(count)d beats run, and each sends every tick: stop all but one.") % {"count": len(alive)}
-        return Component("beat", Health.DEGRADED, message)
-    if alive[0].idle_seconds > IDLE_SECONDS:
+    idle = min(heartbeat.idle_seconds for heartbeat in alive)
+    if idle > IDLE_SECONDS:
         message = _("Beat runs, but has sent nothing for %(seconds)d s: the statuses shown may be old.")
-        return Component("beat", Health.DEGRADED, message % {"seconds": alive[0].idle_seconds})
+        return Component("beat", Health.DEGRADED, message % {"seconds": idle})
+    if len(alive) > 1:
+        # Each due tick is sent by one of them (simpletuner_cloud/beat.py).
+        message = _("%(count)d run, of which all but one stand by; last heard of %(seconds)d s ago")
+        return Component("beat", Health.HEALTHY, message % {"count": len(alive), "seconds": alive[0].age_seconds})
     return Component("beat", Health.HEALTHY, _("last heard of %(seconds)d s ago") % {"seconds": alive[0].age_seconds})
 
 
@@ -221,7 +224,7 @@ def _poller() -> Component:
             Health.DEGRADED,
             _("The background work is not running: no beat, no worker, or stopped. The statuses shown may be old."),
         )
-    cycle = polling.last_cycle()
+    cycle = polling.stalest_cycle()
     if cycle is None:
         return Component("poller", Health.HEALTHY, f"{policy.describe()}; the first cycle is still to come")
     age = max((timezone.now() - cycle.started_at).total_seconds(), 0.0)

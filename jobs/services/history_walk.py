@@ -172,9 +172,13 @@ def latest(provider: str) -> HistoryWalk | None:
     return HistoryWalk.objects.filter(provider=provider).first()
 
 
-def advance() -> None:
-    """Take the next steps of the walks that are under way, for a few seconds. Raises ``redis.RedisError``."""
-    for walk in HistoryWalk.objects.filter(state=WalkState.RUNNING):
+def advance(provider: str | None = None) -> None:
+    """Take the next steps of the walks (or a provider's) that are under way, for a few seconds.
+
+    Raises ``redis.RedisError``.
+    """
+    running = HistoryWalk.objects.filter(state=WalkState.RUNNING)
+    for walk in running.filter(provider=provider) if provider else running:
         with coordination.lease(f"history:{walk.provider}", seconds=LEASE_SECONDS) as renew:
             if renew is None:
                 continue

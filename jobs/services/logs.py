@@ -1,6 +1,5 @@
 """Reading a job's log: from its provider while there is one, from our own copy when there is none any more."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +40,7 @@ LATE_CAPTURES_PER_TICK = 10
 CONCURRENT_CAPTURES = 4
 # Renewed after every few calls, each of which has a deadline of its own well below.
 LEASE_SECONDS = 60.0
+LOST_WITH_LOG = {"lost_at__isnull": False, "logs_state": LogsState.LIVE}
 # The provider's, not the job's.
 TROUBLE = (ProviderUnavailable, ProviderRateLimited, ProviderAuthError, ProviderNotConfigured, UnknownProvider)
 
@@ -115,25 +115,34 @@ def read_log(job_id: str, jobs: JobQuerySet | None = None, *, after: str | None 
     )
 
 
-def capture_due_logs() -> int:
-    """Read the logs that are due, before their provider deletes them; returns how many were read.
+def capture_due_logs(provider: str | None = None) -> int:
+    """Read the logs that are due at a provider, or at all, before they are deleted there; returns how many were read.
 
-    One process at a time does so, whatever decides about polling. Raises ``redis.RedisError`` if Redis is away.
+    One process at a time does so for a provider, whatever decides about polling. Raises ``redis.RedisError`` if Redis
+    is away.
     """
-    with coordination.lease("log-capture", seconds=LEASE_SECONDS) as renew:
+    return sum(_capture_at(name) for name in ([provider] if provider else _providers_with_due_logs()))
+
+
+def _capture_at(provider: str) -> int:
+    with coordination.lease(f"log-capture:{provider}", seconds=LEASE_SECONDS) as renew:
         if renew is None:
-            logger.debug("logs are being captured by another process")
+            logger.debug("logs are being captured by another process", provider=provider)
             return 0
-        _settle_lost_jobs()
-        grouped: dict[str, list[UnifiedJob]] = defaultdict(list)
-        for job in _due(timezone.now()):
-            grouped[job.provider].append(job)
-        return sum(_capture(jobs, renew) for jobs in grouped.values())
+        _settle_lost_jobs(provider)
+        return _capture(_due(provider, timezone.now()), renew)
 
 
-def _due(now: datetime) -> list[UnifiedJob]:
+def _providers_with_due_logs() -> list[str]:
+    due = UnifiedJob.objects.at_providers().filter(next_log_capture_at__lte=timezone.now())
+    lost = UnifiedJob.objects.at_providers().filter(**LOST_WITH_LOG)
+    return sorted(set(due.values_list("provider", flat=True)) | set(lost.values_list("provider", flat=True)))
+
+
+def _due(provider: str, now: datetime) -> list[UnifiedJob]:
     """Those whose log is deleted next come first; of jobs that ended long ago a few at a time."""
-    due = UnifiedJob.objects.at_providers().filter(next_log_capture_at__lte=now).order_by("completed_at", "pk")
+    at_provider = UnifiedJob.objects.at_providers().filter(provider=provider)
+    due = at_provider.filter(next_log_capture_at__lte=now).order_by("completed_at", "pk")
     recently = Q(completed_at__gte=now - log_standing.PROVIDER_KEEPS - log_standing.CLOCK_SKEW)
     urgent = list(due.filter(recently)[:CAPTURES_PER_TICK])
     late = due.filter(~recently | Q(completed_at__isnull=True)).order_by("next_log_capture_at", "pk")
@@ -200,8 +209,8 @@ def _noticed_end(job: UnifiedJob) -> datetime | None:
     return job.history.filter(status__in=TERMINAL).values_list("recorded_at", flat=True).first()
 
 
-def _settle_lost_jobs() -> None:
-    lost = UnifiedJob.objects.active().filter(lost_at__isnull=False, logs_state=LogsState.LIVE)
+def _settle_lost_jobs(provider: str) -> None:
+    lost = UnifiedJob.objects.active().filter(provider=provider, **LOST_WITH_LOG)
     log_standing.settle_lost(list(lost))
 
 

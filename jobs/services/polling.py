@@ -20,7 +20,6 @@ logger = structlog.get_logger(__name__)
 
 # A holder renews its lease after each batch; the longest batch is bounded by the provider calls' own deadlines.
 LEASE_SECONDS = 60.0
-CYCLES_KEPT = 2000
 
 
 def webhook_url(provider: str) -> str:
@@ -41,33 +40,47 @@ def current_policy() -> PollingPolicy:
     )
 
 
-def run_cycle() -> Refresh | None:
-    """One cycle over all active jobs; ``None`` if it is not to be run, or another process is still at one.
+def run_cycle(provider: str | None = None) -> Refresh | None:
+    """One cycle over a provider's active jobs, or over every provider's in turn; ``None`` if there was nothing to run.
 
-    With webhooks instead of polling, the cycle covers the active jobs that nobody has heard of for a while. A cycle
-    that loses its lease gives up and keeps what it has written. Raises ``redis.RedisError`` if Redis is away.
+    That is so if the policy says no, or another process is still at that provider: each has a lease of its own, so that
+    a slow one holds up no other. With webhooks instead of polling, the cycle covers the active jobs that nobody has
+    heard of for a while. A cycle that loses its lease gives up and keeps what it has written. Raises
+    ``redis.RedisError`` if Redis is away.
     """
     policy = current_policy()
     if not policy.enabled and not policy.reconciles:
         logger.debug("poll skipped", reason=policy.reason)
         return None
-    with coordination.lease("poller", seconds=LEASE_SECONDS) as renew:
+    silent_since = _silent_since(policy)
+    total = None
+    for name in [provider] if provider else _providers_with_active_jobs():
+        done = _run_cycle_at(name, silent_since)
+        if done is not None:
+            total = (total or Refresh()).plus(done)
+    return total
+
+
+def stalest_cycle() -> PollCycle | None:
+    """Of each configured provider's latest cycle the oldest; ``None`` if one had none yet."""
+    latest = [PollCycle.objects.filter(provider=name).first() for name in _configured_providers()]
+    known = [cycle for cycle in latest if cycle is not None]
+    return min(known, key=lambda cycle: cycle.started_at) if known and len(known) == len(latest) else None
+
+
+def _run_cycle_at(provider: str, silent_since: datetime | None) -> Refresh | None:
+    with coordination.lease(f"poller:{provider}", seconds=LEASE_SECONDS) as renew:
         if renew is None:
-            logger.info("poll skipped: the cycle before is still running")
+            logger.info("poll skipped: the cycle before is still running", provider=provider)
             return None
-        silent_since = _silent_since(policy)
-        if not policy.enabled and not _are_silent(silent_since):
+        if silent_since is not None and not _are_silent(provider, silent_since):
             return None
-        total = Refresh()
-        for provider in _providers_with_active_jobs():
-            try:
-                renew()
-                total = total.plus(_poll_provider(provider, renew, silent_since))
-            except redis.RedisError as error:
-                # Frozen for too long, or Redis lost it: somebody else may be at it already.
-                logger.warning("poll cycle given up: its lease is lost", provider=provider, error=str(error))
-                break
-        return total
+        try:
+            return _poll_provider(provider, renew, silent_since)
+        except redis.RedisError as error:
+            # Frozen for too long, or Redis lost it: somebody else may be at it already.
+            logger.warning("poll cycle given up: its lease is lost", provider=provider, error=str(error))
+            return Refresh()
 
 
 def _silent_since(policy: PollingPolicy) -> datetime | None:
@@ -76,25 +89,25 @@ def _silent_since(policy: PollingPolicy) -> datetime | None:
     return timezone.now() - timedelta(seconds=policy.reconcile_seconds)
 
 
-def last_cycle() -> PollCycle | None:
-    return PollCycle.objects.first()
+def _configured_providers() -> list[str]:
+    return [name for name in registry.provider_names() if registry.is_configured(name)]
 
 
 def _providers_with_active_jobs() -> list[str]:
     active = UnifiedJob.objects.active().at_providers().order_by("provider")
     found = set(active.values_list("provider", flat=True).distinct())
     # A provider without active jobs still gets its line: the poller's age is read from it.
-    return sorted(found | {name for name in registry.provider_names() if registry.is_configured(name)})
+    return sorted(found.union(_configured_providers()))
 
 
-def _are_silent(since: datetime | None) -> bool:
-    return UnifiedJob.objects.active().at_providers().not_heard_of_since(since).exists()
+def _are_silent(provider: str, since: datetime) -> bool:
+    return UnifiedJob.objects.active().at_providers().filter(provider=provider).not_heard_of_since(since).exists()
 
 
 def _poll_provider(provider: str, renew: coordination.Renew, silent_since: datetime | None) -> Refresh:
     started_at, started = timezone.now(), time.monotonic()
     refresh = refresh_active_jobs(source=Source.POLLER, provider=provider, silent_since=silent_since, on_progress=renew)
-    cycle = PollCycle.objects.create(
+    PollCycle.objects.create(
         provider=provider,
         started_at=started_at,
         seconds=time.monotonic() - started,
@@ -104,6 +117,4 @@ def _poll_provider(provider: str, renew: coordination.Renew, silent_since: datet
         failed=refresh.failed,
         error="; ".join(refresh.errors),
     )
-    if cycle.pk % 100 == 0:
-        PollCycle.objects.filter(pk__lte=cycle.pk - CYCLES_KEPT).delete()
     return refresh

@@ -14,6 +14,7 @@ from jobs.models import DeletedJob, HardwarePrice, StatusChange, UnifiedJob
 from jobs.pricing import PriceBook
 from jobs.progress import parse_log
 from jobs.services import log_keeping, queue
+from jobs.services.retention_tables import is_past_keeping
 from providers.snapshots import JobSnapshot
 
 logger = structlog.get_logger(__name__)
@@ -202,9 +203,13 @@ def _new_rows(
     """Unsaved rows for jobs that the store lacks.
 
     Their id is the provider's own, so that links stay good when a lost store is rebuilt; a taken one gets a prefix.
-    What somebody has deleted here does not come back.
+    What somebody has deleted here does not come back, nor does what ended longer ago than jobs are kept.
     """
-    missing = {_snapshot_key(snapshot): snapshot for snapshot in snapshots if _snapshot_key(snapshot) not in known}
+    missing = {
+        _snapshot_key(snapshot): snapshot
+        for snapshot in snapshots
+        if _snapshot_key(snapshot) not in known and not is_past_keeping(snapshot)
+    }
     if not missing:
         return {}
     deleted = DeletedJob.objects.filter(external_id__in=[external_id for _, external_id in missing])

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import redis
 import structlog
 from django.conf import settings
 from django.db import DatabaseError
@@ -49,7 +48,6 @@ __all__ = (
     "apply_received",
     "is_allowed_sender",
     "last_received_at",
-    "prune",
     "receive",
     "silence",
     "verdict_counts",
@@ -66,9 +64,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 600.0
 ATTEMPTS_BEFORE_UNKNOWN = 3
 DELIVERIES_PER_PASS = 200
 PASS_SECONDS = 30.0
-
-KEPT, UNKNOWN_KEPT = timedelta(days=30), timedelta(days=7)
-PRUNE_BATCH, PRUNE_BATCHES, PRUNE_EVERY_SECONDS = 500, 10, 600
+# Renewed after each delivery.
+LEASE_SECONDS = 30.0
 
 # Changes that are worth calling a delivery applied: not our own book-keeping.
 NEWS = frozenset(
@@ -139,20 +136,30 @@ def receive(provider: str, headers: Mapping[str, str], body: bytes) -> Receipt:
     )
 
 
-def apply_received() -> int:
-    """Go through the inbox: what a request could not apply, or left behind; returns how many were settled."""
+def apply_received(provider: str | None = None) -> int:
+    """Go through the inbox (of one provider): what a request could not apply, or left behind; returns how many settled.
+
+    One pass at a time for a provider: one that answers slowly must not have all workers wait for it. Raises
+    ``redis.RedisError`` if Redis is away.
+    """
+    return sum(_go_through_inbox(name) for name in ([provider] if provider else registry.provider_names()))
+
+
+def _go_through_inbox(provider: str) -> int:
     deadline = time.monotonic() + PASS_SECONDS
     asker = _Asker()
     settled = 0
-    for pk in _due_now().values_list("pk", flat=True)[:DELIVERIES_PER_PASS]:
-        if time.monotonic() > deadline:
-            break
-        delivery = _due_now().filter(pk=pk).first()
-        if delivery is not None and _claim(delivery):
-            _attempt(delivery, asker=asker)
-            settled += delivery.verdict != WebhookVerdict.RECEIVED
-    if _is_time_to_prune():
-        prune()
+    with coordination.lease(f"inbox:{provider}", seconds=LEASE_SECONDS) as renew:
+        if renew is None:
+            return 0
+        for pk in _due_now().filter(provider=provider).values_list("pk", flat=True)[:DELIVERIES_PER_PASS]:
+            if time.monotonic() > deadline:
+                break
+            delivery = _due_now().filter(pk=pk).first()
+            if delivery is not None and _claim(delivery):
+                _attempt(delivery, asker=asker)
+                settled += delivery.verdict != WebhookVerdict.RECEIVED
+                renew()
     return settled
 
 
@@ -162,21 +169,6 @@ def apply_again(pks: Iterable[int]) -> int:
     return again.update(
         verdict=WebhookVerdict.RECEIVED, settled_at=None, next_try_at=timezone.now(), attempts=0, error=""
     )
-
-
-def prune() -> int:
-    """Delete deliveries after 30 days, and after 7 those of unknown jobs; returns how many."""
-    now = timezone.now()
-    old = WebhookDelivery.objects.filter(received_at__lt=now - KEPT)
-    unknown = WebhookDelivery.objects.filter(received_at__lt=now - UNKNOWN_KEPT, verdict=WebhookVerdict.UNKNOWN)
-    deleted = 0
-    for rows in (old, unknown):
-        for _ in range(PRUNE_BATCHES):
-            pks = list(rows.order_by("received_at").values_list("pk", flat=True)[:PRUNE_BATCH])
-            deleted += WebhookDelivery.objects.filter(pk__in=pks).delete()[0]
-            if len(pks) < PRUNE_BATCH:
-                break
-    return deleted
 
 
 class _JobDeleted(Exception):
@@ -292,7 +284,11 @@ def _apply(delivery: WebhookDelivery, body: bytes, asker: _Asker | None) -> None
     except ProviderError as error:
         _leave(delivery, error.message)
     except _JobDeleted:
-        _settle(delivery, WebhookVerdict.STALE, error="The record of its job was deleted here.")
+        _settle(
+            delivery,
+            WebhookVerdict.STALE,
+            error="The record of its job was deleted here, or is older than what is kept.",
+        )
     else:
         if applied is None:
             _leave(delivery, "")
@@ -302,7 +298,7 @@ def _apply(delivery: WebhookDelivery, body: bytes, asker: _Asker | None) -> None
 
 
 def _apply_report(report: JobSnapshot, asker: _Asker | None) -> Applied | None:
-    """``None``: the job is not known here, and there is nobody to ask."""
+    """``None``: the job is not known here, and there is nobody to ask, or it is not to be brought in."""
     applied = apply_snapshot(report, source=Source.WEBHOOK)
     if applied is not None or asker is None:
         return applied
@@ -413,12 +409,3 @@ def _pause_seconds(attempts: int) -> float:
 
 def _storable(error: str) -> str:
     return error.replace("\x00", "\ufffd")[:MAX_ERROR_CHARACTERS]
-
-
-def _is_time_to_prune() -> bool:
-    """Every ten minutes, whichever worker comes first; not while Redis is away."""
-    try:
-        return bool(coordination.client().set(coordination.key("webhooks:pruned"), 1, nx=True, ex=PRUNE_EVERY_SECONDS))
-    except redis.RedisError as error:
-        logger.debug("webhooks not pruned: Redis is away", error=str(error))
-        return False

@@ -13,9 +13,10 @@ from pytest_django import Settings
 
 from jobs import coordination, tasks
 from jobs.models import PollCycle, ProviderSettings, QueueEntry, WebhookDelivery
-from jobs.services import health, heartbeats, store
+from jobs.services import health, heartbeats, polling, store
 from jobs.services.health import Component, Health
 from jobs.services.heartbeats import Pulse, Role
+from providers import registry
 from tests.conftest import MakeJob
 from tests.jobs.conftest import Age
 from tests.sandbox_server import RunningSandbox
@@ -92,12 +93,26 @@ def test_a_process_that_lives_but_does_nothing_is_told(role: Role, name: str) ->
     assert "statuses shown may be old" in part(name).message
 
 
-def test_a_second_beat_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_beat_stands_by(monkeypatch: pytest.MonkeyPatch) -> None:
     Pulse(Role.BEAT).beat()
     monkeypatch.setattr(heartbeats.os, "getpid", lambda: 1)  # type: ignore[attr-defined]
-    Pulse(Role.BEAT).beat()
-    assert part("beat").status is Health.DEGRADED
-    assert part("beat").message.startswith("2 beats run")
+    idle = Pulse(Role.BEAT)
+    idle._last_work -= health.IDLE_SECONDS + 30
+    idle.beat()
+    assert part("beat").status is Health.HEALTHY
+    assert part("beat").message.startswith("2 run, of which all but one stand by")
+
+
+def test_the_provider_that_was_polled_least_recently_tells_how_the_poller_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.FACTORIES, "other", registry.FACTORIES["replicate"])
+    settings.PROVIDERS = settings.PROVIDERS | {"other": {}}
+    PollCycle.objects.create(provider="replicate")
+    assert polling.stalest_cycle() is None
+    late = PollCycle.objects.create(provider="other", started_at=timezone.now() - timedelta(minutes=5))
+    PollCycle.objects.create(provider="replicate")
+    assert polling.stalest_cycle() == late
 
 
 def test_the_queue_counts_messages_and_waiting_jobs(make_job: MakeJob, settings: Settings) -> None:

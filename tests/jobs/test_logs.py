@@ -293,7 +293,7 @@ def test_a_tick_is_bounded_and_takes_what_is_deleted_next_first(
 
 def test_two_workers_do_not_capture_the_same(sandbox: RunningSandbox) -> None:
     ended(sandbox, logs="x")
-    with coordination.lease("log-capture", seconds=10) as renew:
+    with coordination.lease("log-capture:replicate", seconds=10) as renew:
         assert renew
         assert captured() == 0
     assert sandbox.requests()["total"] == 0

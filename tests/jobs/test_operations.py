@@ -90,7 +90,7 @@ def test_poll_with_a_provider_in_trouble_is_written_down(sandbox: RunningSandbox
 
 
 def test_cycle_that_outlives_its_interval_is_not_run_twice(sandbox: RunningSandbox) -> None:
-    with coordination.lease("poller", seconds=30) as renew:
+    with coordination.lease("poller:replicate", seconds=30) as renew:
         assert renew is not None
         assert polling.run_cycle() is None
     assert not PollCycle.objects.exists()

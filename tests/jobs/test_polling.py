@@ -81,7 +81,7 @@ def test_two_beats_that_tick_at_once_cause_one_cycle(sandbox: RunningSandbox, tr
 
 
 def lose_lease() -> None:
-    coordination.client().delete(coordination.key("lease:poller"))
+    coordination.client().delete(coordination.key("lease:poller:replicate"))
 
 
 def test_cycle_that_lost_its_lease_gives_up_keeps_what_it_wrote_and_harms_no_other(
@@ -108,18 +108,33 @@ def test_cycle_that_lost_its_lease_gives_up_keeps_what_it_wrote_and_harms_no_oth
     assert (done.refreshed, done.changed) == (6, 5)
 
 
+def test_provider_that_hangs_holds_up_its_own_cycles_and_no_others(
+    settings: Settings, sandbox: RunningSandbox, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.FACTORIES, "other", registry.FACTORIES["replicate"])
+    settings.PROVIDERS = settings.PROVIDERS | {"other": settings.PROVIDERS["replicate"]}
+    job = sandbox.add_job(**RUNNING)
+    make_job(provider="other", external_id=job["id"], status="queued")
+    with coordination.lease("poller:replicate", seconds=30):
+        assert polling.run_cycle("replicate") is None
+        done = polling.run_cycle("other")
+    assert done is not None
+    assert done.active == 1
+    assert list(PollCycle.objects.values_list("provider", flat=True)) == ["other"]
+
+
 def test_cycle_does_not_give_back_the_lease_that_another_took_meanwhile(
     sandbox: RunningSandbox, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_job()
 
     def taken_over(**_named: Any) -> sync.Refresh:
-        coordination.client().set(coordination.key("lease:poller"), "another's", px=60_000)
+        coordination.client().set(coordination.key("lease:poller:replicate"), "another's", px=60_000)
         return sync.Refresh()
 
     monkeypatch.setattr(polling, "refresh_active_jobs", taken_over)
     polling.run_cycle()
-    assert coordination.client().get(coordination.key("lease:poller")) == "another's"
+    assert coordination.client().get(coordination.key("lease:poller:replicate")) == "another's"
     assert polling.run_cycle() is None
 
 

@@ -5,7 +5,6 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -476,39 +475,11 @@ def test_unknown_and_unreadable_ones_can_be_applied_again(
     assert known(job).status == "running"
 
 
-def test_old_deliveries_are_deleted_and_those_of_unknown_jobs_sooner(make_job: MakeJob) -> None:
-    now = timezone.now()
-    ages = {"applied": (29, 31), "stale": (29, 31), "unknown": (6, 8), "unreadable": (29, 31), "received": (29, 31)}
-    WebhookDelivery.objects.bulk_create(
-        WebhookDelivery(
-            provider="replicate",
-            webhook_id=f"{verdict}{age}",
-            verdict=verdict,
-            sent_at=now,
-            received_at=now - timedelta(days=age),
-        )
-        for verdict, pair in ages.items()
-        for age in pair
-    )
-    assert webhooks.prune() == 5
-    left = set(WebhookDelivery.objects.values_list("webhook_id", flat=True))
-    assert left == {f"{verdict}{young}" for verdict, (young, _) in ages.items()}
-
-
-def test_tick_prunes_now_and_then_and_not_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    pruned = []
-    monkeypatch.setattr(webhooks, "prune", lambda: pruned.append(1))
-    for _ in range(3):
-        webhooks.apply_received()
-    assert len(pruned) == 1
-
-
 def test_without_redis_deliveries_are_kept_and_applied(make_job: MakeJob, dead_redis: None) -> None:
     job = make_job(external_id=JOB, status="queued")
     assert receive(body_of(JOB, "processing")).verdict == "applied"
     assert known(job).status == "running"
     assert webhooks.verdict_counts("replicate") == {}
-    assert webhooks.apply_received() == 0
 
 
 @pytest.fixture

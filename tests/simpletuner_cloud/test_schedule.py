@@ -81,3 +81,25 @@ def test_scheduled_tasks_exist() -> None:
     schedule = beat_schedule(poll_enabled=True, poll_seconds=30, queue_enabled=True, queue_seconds=5)
     schedule |= housekeeping_schedule()
     assert intervals(schedule).keys() <= set(app.tasks)
+
+
+def test_what_asks_a_provider_is_sent_once_for_each_on_a_queue_of_its_own(settings: Settings) -> None:
+    settings.PROVIDER_QUEUES = {"one": "q-one", "two": "q-two"}
+    schedule = housekeeping_schedule() | beat_schedule(
+        poll_enabled=True, poll_seconds=30, queue_enabled=True, queue_seconds=5
+    )
+    sent = {(entry["task"], entry["options"].get("queue"), entry.get("args", ())) for entry in schedule.values()}
+    asking = ("poll_active_jobs", "apply_webhooks", "capture_logs", "walk_history")
+    assert sent == {(f"jobs.tasks.{task}", f"q-{name}", (name,)) for task in asking for name in ("one", "two")} | {
+        ("jobs.tasks.process_queue", None, ()),
+        ("jobs.tasks.delete_old_rows", None, ()),
+    }
+
+
+def test_worker_takes_from_all_queues_unless_it_is_told_which(settings: Settings) -> None:
+    everything = {"simpletuner-sandbox", "simpletuner-sandbox-replicate"}
+    assert set(app.amqp.queues.consume_from) == everything
+    assert {queue.routing_key for queue in app.amqp.queues.values()} == everything
+    some = app.amqp.Queues(settings.CELERY_TASK_QUEUES)
+    some.select(["simpletuner-sandbox"])
+    assert set(some.consume_from) == {"simpletuner-sandbox"}

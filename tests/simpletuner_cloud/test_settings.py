@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
-READ = re.compile(r'env\.(?:text|flag|number|integer|words|url|networks|keys)\(\s*"([A-Z_]+)"')
+READ = re.compile(r'env\.(?:text|flag|number|integer|days|words|url|networks|keys)\(\s*"([A-Z_]+)"')
 LISTED = re.compile(r"^#?([A-Z][A-Z_]+)=", re.MULTILINE)
 # Read by docker compose alone.
 COMPOSE_ONLY = {"POSTGRES_PASSWORD"}
@@ -57,6 +57,9 @@ def load(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]
         ("SIMPLETUNER_RECONCILE_INTERVAL", "-1"),
         ("SIMPLETUNER_PROVIDER_CALLS_PER_MINUTE", "0"),
         ("SIMPLETUNER_LOG_ARCHIVE_MB", "0"),
+        ("SIMPLETUNER_RETENTION_DAYS_JOBS", "31"),
+        ("SIMPLETUNER_RETENTION_DAYS_EVENTS", "1"),
+        ("SIMPLETUNER_RETENTION_DAYS_LOGS", "-1"),
         ("SIMPLETUNER_TRUSTED_PROXIES", "everybody"),
         ("SIMPLETUNER_WEBHOOK_ALLOWED_ADDRESSES", "10.0.0.0/99"),
         ("DATABASE_URL", "mysql://user:hunter2@host/name"),

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PRINT_SETTINGS = """
 from simpletuner_cloud import settings as s
 provider = s.PROVIDERS["replicate"]
-print(s.STORE_MODE.value, s.IS_SANDBOX, s.DATABASES["default"]["NAME"], s.REDIS_KEY_PREFIX, s.CELERY_TASK_DEFAULT_QUEUE,
-      s.CELERY_BEAT_SCHEDULE_FILENAME, provider["base_url"], provider["token"], sep="|")
+print(s.STORE_MODE.value, s.IS_SANDBOX, s.DATABASES["default"]["NAME"], s.REDIS_KEY_PREFIX, *s.CELERY_TASK_QUEUES,
+      provider["base_url"], provider["token"], sep="|")
 """
 
 
@@ -69,25 +69,24 @@ def test_stored_token_alone_leads_to_the_real_account_and_its_store(tmp_path: Pa
 
 @pytest.mark.parametrize("token", ["", "   "])
 def test_without_a_token_we_speak_to_the_sandbox_and_use_its_store(tmp_path: Path, token: str) -> None:
-    mode, is_sandbox, database, prefix, queue, beat, base_url, used = settings_of(
+    mode, is_sandbox, database, prefix, queue, asking, base_url, used = settings_of(
         tmp_path, REPLICATE_API_TOKEN=token, REPLICATE_API_BASE_URL="https://api.replicate.com"
     )
     assert (mode, is_sandbox) == ("sandbox", "True")
     assert database == str(tmp_path / "sandbox" / "db.sqlite3")
-    assert beat == str(tmp_path / "sandbox" / "beat-schedule")
     assert (prefix, queue) == ("simpletuner:sandbox:", "simpletuner-sandbox")
+    assert asking == "simpletuner-sandbox-replicate"
     assert base_url == "http://127.0.0.1:8002"
     assert used == "sandbox-token-not-a-secret"
 
 
 def test_with_a_token_we_speak_to_the_real_account_and_use_its_store(tmp_path: Path) -> None:
-    mode, is_sandbox, database, prefix, queue, beat, base_url, used = settings_of(
+    mode, is_sandbox, database, prefix, queue, asking, base_url, used = settings_of(
         tmp_path, REPLICATE_API_TOKEN="r8_abc"
     )
     assert (mode, is_sandbox) == ("live", "False")
     assert database == str(tmp_path / "live" / "db.sqlite3")
-    assert beat == str(tmp_path / "live" / "beat-schedule")
-    assert (prefix, queue) == ("simpletuner:live:", "simpletuner-live")
+    assert (prefix, queue, asking) == ("simpletuner:live:", "simpletuner-live", "simpletuner-live-replicate")
     assert (base_url, used) == ("https://api.replicate.com", "r8_abc")
 
 
