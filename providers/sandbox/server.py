@@ -24,6 +24,7 @@ from .faults import FaultBook
 from .interference import Interference
 from .options import Options
 from .payloads import problem
+from .status_page import StatusPage
 from .traffic import Traffic
 from .webhooks import Webhooks
 
@@ -52,7 +53,11 @@ def create_app(options: Options | None = None) -> ASGIApp:
     options = options or Options()
     account, faults, traffic = Account(options), FaultBook(), Traffic()
     webhooks = Webhooks(account)
-    routes = [*Api(account).routes(), *Control(account, faults, traffic, webhooks).routes()]
+    routes = [
+        *Api(account).routes(),
+        *StatusPage(account.clock).routes(),
+        *Control(account, faults, traffic, webhooks).routes(),
+    ]
 
     @asynccontextmanager
     async def telling_webhooks(_: Starlette) -> AsyncIterator[None]:
