@@ -3,7 +3,9 @@
 from django.urls import path
 
 from jobs.api import views
+from jobs.api.data_consent import DataConsentPreviewView
 from jobs.api.provider_config import ProviderConfigView
+from jobs.api.provider_status import ProviderStatusView, ProviderValidateAliasView
 
 urlpatterns = [
     path("jobs", views.JobListView.as_view(), name="api-jobs"),
@@ -21,4 +23,7 @@ urlpatterns = [
     path("providers", views.ProviderListView.as_view(), name="api-providers"),
     path("providers/<str:provider>/validate", views.ProviderValidateView.as_view(), name="api-provider-validate"),
     path("providers/<str:provider>/config", ProviderConfigView.as_view(), name="api-provider-config"),
+    path("data-consent/preview", DataConsentPreviewView.as_view(), name="api-data-consent-preview"),
+    path("<str:provider>/status", ProviderStatusView.as_view(), name="api-provider-status"),
+    path("<str:provider>/validate", ProviderValidateAliasView.as_view(), name="api-provider-validate-alias"),
 ]

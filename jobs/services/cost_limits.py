@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
+from jobs.access import Actor
 from jobs.models import CostAction, CostPeriod, ProviderSettings, UnifiedJob
+from jobs.services import audit
 from providers import registry
 
 PERIOD_WORDS = {CostPeriod.DAILY: "today", CostPeriod.WEEKLY: "this week", CostPeriod.MONTHLY: "this month"}
@@ -15,6 +19,19 @@ PERIOD_WORDS = {CostPeriod.DAILY: "today", CostPeriod.WEEKLY: "this week", CostP
 
 class CostLimitReached(Exception):
     """What was spent forbids another job for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostLimit:
+    """What is set. ``amount``: in US dollars, ``None`` if none was ever given."""
+
+    enabled: bool = False
+    amount: Decimal | None = None
+    period: str = CostPeriod.MONTHLY.value
+    action: str = CostAction.WARN.value
+
+
+NO_LIMIT = CostLimit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +43,61 @@ class CostCheck:
     is_reached: bool
     blocks: bool
     warning: str
+
+
+def current_limit(provider: str) -> CostLimit:
+    """What is set for a provider, whether or not it is in force."""
+    stored = ProviderSettings.objects.filter(provider=provider).first()
+    if stored is None:
+        return NO_LIMIT
+    return CostLimit(
+        enabled=stored.cost_limit_enabled,
+        amount=stored.cost_limit_amount,
+        period=stored.cost_limit_period,
+        action=stored.cost_limit_action,
+    )
+
+
+@transaction.atomic
+def set_limit(
+    actor: Actor,
+    provider: str,
+    *,
+    enabled: bool | None = None,
+    amount: Decimal | None = None,
+    period: str | None = None,
+    action: str | None = None,
+) -> CostLimit:
+    """Change what is given. Raises ``ValueError`` that names the field, in front of a colon."""
+    if amount is not None and amount <= 0:
+        raise ValueError("cost_limit_amount: The limit must be more than nothing.")
+    if period is not None and period not in CostPeriod.values:
+        raise ValueError(f"cost_limit_period: The period must be one of {', '.join(CostPeriod.values)}.")
+    if action is not None and action not in CostAction.values:
+        raise ValueError(f"cost_limit_action: The action must be one of {', '.join(CostAction.values)}.")
+    given = {"enabled": enabled, "amount": amount, "period": period, "action": action}
+    changes: dict[str, Any] = {f"cost_limit_{name}": value for name, value in given.items() if value is not None}
+    if not changes:
+        return current_limit(provider)
+    row, _ = ProviderSettings.objects.select_for_update().get_or_create(provider=provider)
+    if (enabled or (enabled is None and row.cost_limit_enabled)) and amount is None and row.cost_limit_amount is None:
+        raise ValueError("cost_limit_amount: A limit needs an amount.")
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.save(update_fields=list(changes))
+    told: dict[str, Any] = {name: str(value) for name, value in changes.items()}
+    audit.record(actor, "cost_limit.set", provider, **told)
+    return current_limit(provider)
+
+
+@transaction.atomic
+def remove_limit(actor: Actor, provider: str) -> None:
+    """Have no limit, and remember no amount."""
+    removed = ProviderSettings.objects.filter(provider=provider).update(
+        cost_limit_enabled=False, cost_limit_amount=None
+    )
+    if removed:
+        audit.record(actor, "cost_limit.remove", provider)
 
 
 def period_start(period: str, now: datetime) -> datetime:

@@ -44,10 +44,15 @@ def provider_config(provider: str) -> ProviderConfig:
 
 def checked_config(provider: str) -> ProviderConfig:
     """The same for a provider that exists. Raises ``UnknownProvider``."""
+    require_provider(provider)
+    return provider_config(provider)
+
+
+def require_provider(provider: str) -> None:
+    """Raises ``UnknownProvider`` for a name that does not exist here."""
     if provider not in registry.provider_names():
         known = ", ".join(registry.provider_names())
         raise UnknownProvider(f"There is no provider named {provider[:40]!r}; known: {known}.")
-    return provider_config(provider)
 
 
 def set_webhook_url(provider: str, url: str) -> ProviderConfig:
@@ -55,7 +60,7 @@ def set_webhook_url(provider: str, url: str) -> ProviderConfig:
 
     Raises ``UnknownProvider``, and ``ValueError`` for a URL that a provider must not be told.
     """
-    checked_config(provider)
+    require_provider(provider)
     if url:
         url = check_webhook_url(url)
     ProviderSettings.objects.update_or_create(provider=provider, defaults={"webhook_url": url})

@@ -1,0 +1,104 @@
+"""What is set for a provider, and what it offers, in one piece; and changing it by name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.utils import timezone
+
+from jobs.access import Actor
+from jobs.models import HardwarePrice
+from jobs.services import audit, cost_limits, provider_config
+from jobs.services.cost_limits import CostLimit
+from jobs.services.provider_config import ProviderConfig
+from providers import profiles
+from providers.profiles import HardwareProfile
+
+LIMIT = "cost_limit_"
+
+
+@dataclass(frozen=True, slots=True)
+class PricedHardware:
+    """A machine and what it costs today."""
+
+    hardware: str
+    label: str
+    usd_per_second: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderOptions:
+    """Settings that can be changed, and facts of the provider that cannot."""
+
+    config: ProviderConfig
+    limit: CostLimit
+    hardware: Sequence[PricedHardware]
+    hardware_profiles: Sequence[HardwareProfile]
+    default_hardware_profile: str
+
+
+def provider_options(provider: str) -> ProviderOptions:
+    """Everything about a provider that exists. Raises ``UnknownProvider``."""
+    return ProviderOptions(
+        config=provider_config.checked_config(provider),
+        limit=cost_limits.current_limit(provider),
+        hardware=_hardware(provider),
+        hardware_profiles=tuple(profiles.PROFILES.get(provider, {}).values()),
+        default_hardware_profile=profiles.DEFAULT_PROFILE,
+    )
+
+
+def change_options(actor: Actor, provider: str, changes: Mapping[str, Any]) -> ProviderOptions:
+    """Change what is named, all of it or nothing; ``None`` takes a setting back to what it is without being set.
+
+    Raises ``UnknownProvider``, and ``InvalidOption`` for values that cannot be.
+    """
+    provider_config.require_provider(provider)
+    with transaction.atomic():
+        if limit := {name.removeprefix(LIMIT): value for name, value in changes.items() if name.startswith(LIMIT)}:
+            _change_limit(actor, provider, limit)
+        if "webhook_url" in changes:
+            _change_webhook_url(actor, provider, changes["webhook_url"] or "")
+    return provider_options(provider)
+
+
+class InvalidOption(ValueError):
+    """A value that a setting cannot have. ``name``: the setting's."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.name = name
+
+
+def _change_limit(actor: Actor, provider: str, limit: dict[str, Any]) -> None:
+    if "amount" in limit and limit["amount"] is None:
+        cost_limits.remove_limit(actor, provider)
+        del limit["amount"]
+    try:
+        cost_limits.set_limit(actor, provider, **{name: _or_default(name, value) for name, value in limit.items()})
+    except ValueError as error:
+        name, separator, reason = str(error).partition(": ")
+        raise (InvalidOption(name, reason) if separator else InvalidOption(f"{LIMIT}amount", name)) from error
+
+
+def _or_default(name: str, value: Any) -> Any:
+    return getattr(cost_limits.NO_LIMIT, name) if value is None else value
+
+
+def _change_webhook_url(actor: Actor, provider: str, url: str) -> None:
+    try:
+        config = provider_config.set_webhook_url(provider, url)
+    except ValueError as error:
+        raise InvalidOption("webhook_url", f"The URL {error}.") from error
+    # Not the whole: what follows the host may be a key of its own.
+    audit.record(actor, "provider.set_webhook_url", provider, host=urlsplit(config.webhook_url).hostname or "")
+
+
+def _hardware(provider: str) -> list[PricedHardware]:
+    """The price table as it is in force today."""
+    prices = HardwarePrice.objects.filter(provider=provider, effective_from__lte=timezone.now().date())
+    in_force = {price.hardware: price for price in prices.order_by("hardware", "effective_from")}
+    return [PricedHardware(name, price.label or name, price.usd_per_second) for name, price in in_force.items()]
