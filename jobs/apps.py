@@ -14,10 +14,11 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         # Imported here because models exist only now.
-        from jobs.services import actors, call_governor, provider_calls, telemetry
+        from jobs.services import actors, call_governor, job_counts, provider_calls, telemetry
         from providers import registry
 
         post_migrate.connect(actors.ensure_roles, sender=self)
+        post_migrate.connect(job_counts.ensure_counted, sender=self)
         post_delete.connect(actors.forget_owner, sender=settings.AUTH_USER_MODEL)
         registry.govern_calls(call_governor.CallGovernor)
         for observer in (telemetry.count_provider_call, provider_calls.note_clock):

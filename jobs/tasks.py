@@ -7,7 +7,7 @@ import structlog
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from jobs.services import background_switch, history_walk, logs, polling, queue, webhooks
+from jobs.services import background_switch, history_walk, job_counts, logs, polling, queue, webhooks
 
 logger = structlog.get_logger(__name__)
 
@@ -34,6 +34,12 @@ def apply_webhooks() -> None:
 def capture_logs() -> None:
     """Read the logs of ended jobs before their provider deletes them."""
     _tick(logs.capture_due_logs)
+
+
+@shared_task
+def compact_counts() -> None:
+    """Keep the numbers of jobs short to add up."""
+    _tick(job_counts.make_compact)
 
 
 @shared_task

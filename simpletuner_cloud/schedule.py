@@ -10,6 +10,7 @@ from jobs.policy import DEFAULT_QUEUE_SECONDS, polling_policy
 INBOX_SECONDS = 5.0
 LOG_CAPTURE_SECONDS = 30.0
 HISTORY_WALK_SECONDS = 5.0
+COMPACTION_SECONDS = 15.0
 
 
 def beat_schedule(
@@ -33,6 +34,7 @@ def housekeeping_schedule() -> dict[str, dict[str, Any]]:
         "apply-webhooks": _entry("jobs.tasks.apply_webhooks", INBOX_SECONDS),
         "capture-logs": _entry("jobs.tasks.capture_logs", LOG_CAPTURE_SECONDS),
         "walk-history": _entry("jobs.tasks.walk_history", HISTORY_WALK_SECONDS),
+        "compact-counts": _entry("jobs.tasks.compact_counts", COMPACTION_SECONDS),
     }
 
 

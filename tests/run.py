@@ -1,7 +1,7 @@
 """The whole suite: on SQLite, then on PostgreSQL. ``make test`` calls this.
 
-Beyond the locked packages, which bring Redis and PostgreSQL, the tests use Chromium, curl and Node: they are installed where
-that is possible, and otherwise named. Nothing is skipped for want of a server or a program.
+Beyond the locked packages, which bring Redis and PostgreSQL, the tests use Chromium, curl and Node: they are installed
+where that is possible, and otherwise named. Nothing is skipped for want of a server or a program.
 """
 
 import os

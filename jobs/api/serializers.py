@@ -1,5 +1,9 @@
 """What the API takes and gives, for checking requests and for the published schema."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime
+from typing import Any
+
 from rest_framework import serializers
 
 from jobs.lifecycle import JobStatus, JobType, LogsState, Origin
@@ -13,6 +17,32 @@ HEALTH_WORDS = [word.value for word in Health]
 DEFAULT_LIMIT, MAXIMUM_LIMIT, MAXIMUM_OFFSET = 50, 1000, 100_000_000
 
 
+class CursorField(serializers.CharField):
+    """A place in a list: the time and the key of the last job before it, for nobody to read."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=100, allow_blank=True, **options)
+
+    def to_internal_value(self, data: Any) -> tuple[datetime, int] | None:  # type: ignore[override]
+        """Understand what ``encode_cursor`` made; an empty one counts as not given."""
+        text = super().to_internal_value(data)
+        if not text:
+            return None
+        try:
+            stamp, _, pk = urlsafe_b64decode(text.encode("ascii")).decode("ascii").partition(" ")
+            time = datetime.fromisoformat(stamp)
+            if time.tzinfo is None or not 0 <= int(pk) < 2**63:
+                raise ValueError(pk)
+        except ValueError as error:
+            raise serializers.ValidationError("This is no cursor of ours.") from error
+        return time.astimezone(UTC), int(pk)
+
+
+def encode_cursor(created_at: datetime, pk: int) -> str:
+    """The place after a job."""
+    return urlsafe_b64encode(f"{created_at.isoformat()} {pk}".encode()).decode()
+
+
 class JobListQuery(serializers.Serializer[object]):
     """Parameters of the job list (SPEC A4.2). An empty one counts as not given: the command line sends them so."""
 
@@ -22,6 +52,17 @@ class JobListQuery(serializers.Serializer[object]):
     status = serializers.ChoiceField(choices=JOB_STATUSES, allow_blank=True, default="")
     job_type = serializers.ChoiceField(choices=JobType.values, allow_blank=True, default="")
     sync_active = serializers.BooleanField(default=False)
+    cursor = CursorField(
+        default=None,
+        allow_null=True,
+        help_text="`next_cursor` of the page before: as quick for the last page as for the first, whatever comes in.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A place is named once."""
+        if attrs["cursor"] and attrs["offset"]:
+            raise serializers.ValidationError({"cursor": ["A cursor and an offset cannot be combined."]})
+        return attrs
 
 
 class SyncRequest(serializers.Serializer[object]):
@@ -99,6 +140,7 @@ class JobList(serializers.Serializer[object]):
 
     jobs = Job(many=True)
     total = serializers.IntegerField()
+    next_cursor = serializers.CharField(allow_null=True, help_text="For the next page; null: this is the last.")
     sync = SyncActiveOutcome(required=False, help_text="Only with sync_active.")
 
 

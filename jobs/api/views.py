@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from jobs.api import serializers
 from jobs.api.base import checked
-from jobs.api.payloads import job_payloads
+from jobs.api.payloads import job_page, job_payloads
 from jobs.api.renderers import TextRenderer
 from jobs.models import UnifiedJob
 from jobs.services import (
@@ -22,6 +22,7 @@ from jobs.services import (
     health,
     history_walk,
     inline_progress,
+    job_counts,
     logs,
     metrics,
     provider_accounts,
@@ -48,10 +49,13 @@ class JobListView(APIView):
         refreshed = sync.refresh_for_list(query["provider"] or None) if query["sync_active"] else None
         filters = {name: query[name] for name in ("provider", "status", "job_type") if query[name]}
         jobs = UnifiedJob.objects.filter(**filters)
-        first = query["offset"]
+        if query["cursor"]:
+            jobs = jobs.older_than(*query["cursor"])
+        page, place = job_page(jobs.newest_first()[query["offset"] :], query["limit"])
         body: dict[str, Any] = {
-            "jobs": job_payloads(jobs.newest_first()[first : first + query["limit"]]),
-            "total": jobs.order_by().count(),
+            "jobs": page,
+            "total": job_counts.total(**filters),
+            "next_cursor": serializers.encode_cursor(*place) if place else None,
         }
         if refreshed is not None:
             body["sync"] = {

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from jobs.lifecycle import ACTIVE, JobStatus
 from jobs.models import HardwarePrice, JobQuerySet, UnifiedJob
+from jobs.services import job_counts
 
 # A median needs no more than this many newest jobs to be told to the minute.
 SAMPLE_ROWS = 2000
@@ -89,9 +90,7 @@ def collect(days: int = 30, *, provider: str | None = None) -> Metrics:
 
 def status_counts(*, provider: str | None = None) -> dict[str, int]:
     """How many jobs there are in each status, of all time."""
-    jobs = UnifiedJob.objects.filter(provider=provider) if provider else UnifiedJob.objects.all()
-    counts = jobs.order_by().values_list("status").annotate(count=Count("pk"))
-    return dict.fromkeys(JobStatus.values, 0) | dict(counts)
+    return job_counts.by_status(provider=provider or "")
 
 
 def _burn_rate(now: datetime, provider: str | None) -> tuple[Decimal, int]:

@@ -32,6 +32,7 @@ class Proxy:
     seen: list[Seen] = field(default_factory=list)
     is_shut: bool = False
     turned_away: int = 0
+    answered: int = 0
     _pairs: list[tuple[socket.socket, socket.socket]] = field(default_factory=list)
 
     @property
@@ -68,8 +69,11 @@ class Proxy:
                 continue
             server = socket.create_connection(self.target)
             self._pairs.append((client, server))
-            for source, sink, look in ((client, server, self._look), (server, client, None)):
+            for source, sink, look in ((client, server, self._look), (server, client, self._count)):
                 threading.Thread(target=_pass_on, args=(source, sink, look), daemon=True).start()
+
+    def _count(self, data: bytes) -> None:
+        self.answered += data.count(b"HTTP/1.1 200 ")
 
     def _look(self, data: bytes) -> None:
         for method, path, lines in HEAD.findall(data):
@@ -78,11 +82,10 @@ class Proxy:
             self.seen.append(Seen(method.decode(), path.decode(), headers))
 
 
-def _pass_on(source: socket.socket, sink: socket.socket, look: Callable[[bytes], None] | None) -> None:
+def _pass_on(source: socket.socket, sink: socket.socket, look: Callable[[bytes], None]) -> None:
     with suppress(OSError):
         while data := source.recv(65536):
-            if look is not None:
-                look(data)
+            look(data)
             sink.sendall(data)
     for end in (source, sink):
         with suppress(OSError):

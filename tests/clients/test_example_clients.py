@@ -21,8 +21,8 @@ from tests.sandbox_server import RunningSandbox
 
 EXAMPLES = Path(django_settings.BASE_DIR) / "docs" / "clients"
 PROGRAMS = {
-    "python": [sys.executable, str(EXAMPLES / "python" / "simpletuner_cloud.py")],
-    "javascript": ["node", str(EXAMPLES / "javascript" / "simpletuner-cloud.mjs")],
+    "python": [sys.executable, str(EXAMPLES / "python" / "cloud_client.py")],
+    "javascript": ["node", str(EXAMPLES / "javascript" / "cloud-client.mjs")],
 }
 Program = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -78,6 +78,11 @@ def change_job(sandbox: RunningSandbox, job_id: str, status: str = "succeeded") 
     polling.run_cycle()
 
 
+def is_listening(proxy: Proxy) -> bool:
+    """Whether it has a stream, and has been told how the job is at its beginning."""
+    return len(proxy.streams()) == 1 and proxy.answered == 2
+
+
 @contextmanager
 def no_stream_left(web: str) -> Iterator[None]:
     with ExitStack() as streams:
@@ -125,7 +130,7 @@ def test_end_of_a_job_is_told_by_an_event(
 ) -> None:
     job_id = running_job(sandbox)
     waiting = start("wait", job_id)
-    wait_until(lambda: proxy.count("GET", f"/api/cloud/jobs/{job_id}") == 1)
+    wait_until(lambda: is_listening(proxy))
     change_job(sandbox, job_id, end)
     assert finished(waiting)[:2] == (code, f"{word}\n")
     # Once when the stream began, and once at the event.
@@ -141,7 +146,7 @@ def test_dropped_stream_is_taken_up_where_it_broke_off(start: Program, proxy: Pr
     job_id = sandbox.add_job(kind="training", status="starting")["id"]
     sync.discover_jobs("replicate")
     waiting = start("wait", job_id)
-    wait_until(lambda: proxy.count("GET", f"/api/cloud/jobs/{job_id}") == 1)
+    wait_until(lambda: is_listening(proxy))
     change_job(sandbox, job_id, "processing")
     # It has heard of that: it has read the job anew.
     wait_until(lambda: proxy.count("GET", f"/api/cloud/jobs/{job_id}") == 2)
@@ -158,7 +163,7 @@ def test_what_happened_while_the_server_was_away_is_not_missed(
 ) -> None:
     job_id = running_job(sandbox)
     waiting = start("wait", job_id)
-    wait_until(lambda: proxy.count("GET", f"/api/cloud/jobs/{job_id}") == 1)
+    wait_until(lambda: is_listening(proxy))
     proxy.is_shut = True
     proxy.cut()
     change_job(sandbox, job_id)

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from jobs.services import polling, sync
 from tests.sandbox_server import RunningSandbox
 
-MODULE = Path(settings.BASE_DIR) / "docs" / "clients" / "javascript" / "simpletuner-cloud.mjs"
+MODULE = Path(settings.BASE_DIR) / "docs" / "clients" / "javascript" / "cloud-client.mjs"
 
 
 def test_module_runs_in_a_browser(page: Page, web: str, sandbox: RunningSandbox) -> None:
