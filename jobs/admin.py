@@ -9,12 +9,14 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from jobs import admin_tokens
 from jobs.lifecycle import Source
 from jobs.models import (
     HardwarePrice,
     HistoryWalk,
     ModelHardware,
     PollCycle,
+    ProviderCredential,
     ProviderSettings,
     QueueEntry,
     StatusChange,
@@ -233,6 +235,9 @@ class ProviderSettingsAdmin(admin.ModelAdmin[ProviderSettings]):
     """What is set for a provider while we run."""
 
     list_display = ("provider", "webhook_url")
+
+
+admin.site.register(ProviderCredential, admin_tokens.ProviderCredentialAdmin)
 
 
 def _tried_again(count: int) -> str:

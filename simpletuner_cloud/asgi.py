@@ -32,8 +32,9 @@ LIST_THREADS = 1
 PROVIDER_THREADS = 16
 # Their own, so that a flood of webhooks and the pages do not wait for each other.
 WEBHOOK_THREADS = 4
-PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate")
-ADMIN_ACTIONS_PATH = "/admin/jobs/unifiedjob"
+PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate", "/token")
+# Their actions and forms ask a provider.
+ADMIN_PATHS = ("/admin/jobs/unifiedjob", "/admin/jobs/providercredential")
 
 
 class WebApplication:
@@ -83,7 +84,7 @@ class WebApplication:
 def may_wait_for_provider(path: str, query: bytes) -> bool:
     """Whether serving a request may mean asking a provider."""
     path = path.rstrip("/")
-    if path.endswith(PROVIDER_PATHS) or path == ADMIN_ACTIONS_PATH:
+    if path.endswith(PROVIDER_PATHS) or path == ADMIN_PATHS[0] or path.startswith(ADMIN_PATHS[1]):
         return True
     return b"sync_active=" in query or b"include_replicate=" in query
 

@@ -24,24 +24,6 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 WEBHOOKS_PATH = "/api/webhooks"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-# Swagger UI sets styles from script-made markup.
-DOCS_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
-DOCS_PATH = "/api/docs"
-
 
 class CorrelationMiddleware:
     """Each request has an id, the client's or ours, in every line that is logged on the way and in the answer."""
@@ -61,19 +43,6 @@ class CorrelationMiddleware:
 def forget_correlation(**_: object) -> None:
     """The thread serves others next. Django logs a refused request after all middleware, so not there."""
     correlation.unbind()
-
-
-class ContentSecurityPolicyMiddleware:
-    """No inline script, no foreign origin, no frame around us."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self._get_response(request)
-        is_docs = request.path.startswith(DOCS_PATH)
-        response.headers.setdefault("Content-Security-Policy", DOCS_POLICY if is_docs else POLICY)
-        return response
 
 
 class OptionalTrailingSlashMiddleware:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from jobs.outgoing_urls import Rules
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
 from jobs.webhook_url import LOOPBACK_HOSTS
 from simpletuner_cloud import __version__, enterprise, env, logs
@@ -40,16 +41,23 @@ if HOST not in ("0.0.0.0", "::"):
 
 HOME = Path(env.text("SIMPLETUNER_CLOUD_HOME", str(BASE_DIR / "var"))).expanduser().resolve()
 REPLICATE_API_TOKEN = env.text("REPLICATE_API_TOKEN")
-STORE_MODE = store_mode(REPLICATE_API_TOKEN)
+STORE_MODE = store_mode(REPLICATE_API_TOKEN, home=HOME, chosen=env.text("SIMPLETUNER_STORE").lower())
 IS_SANDBOX = STORE_MODE is StoreMode.SANDBOX
 STORE_DIR = HOME / STORE_MODE.value
+# Where a token that the sandbox is given waits for the next start.
+LIVE_STORE_DIR = HOME / StoreMode.LIVE.value
 try:
     STORE_DIR.mkdir(parents=True, exist_ok=True)
 except OSError as error:
     raise ImproperlyConfigured(f"SIMPLETUNER_CLOUD_HOME cannot be used: {error}.") from error
 SECRET_KEY = load_or_create(HOME / "secret_key")
+# Stored tokens are encrypted with the first, and decrypted with any of them or the one in the file (jobs.token_cipher).
+CREDENTIALS_KEYS = env.keys("SIMPLETUNER_CREDENTIALS_KEY")
+CREDENTIALS_KEY_FILE = HOME / "credentials_key"
 
 DATABASE_URL = env.url("DATABASE_URL", "", schemes=("postgres", "postgresql", "sqlite"))
+# Otherwise there is one database, and whichever store it holds is the only one.
+EACH_STORE_HAS_ITS_DATABASE = not DATABASE_URL
 if DATABASE_URL:
     try:
         DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600)}
@@ -96,7 +104,7 @@ REDIS_URL = env.url(
 # One Redis may serve a sandbox and a real store: their keys and queues never meet.
 REDIS_KEY_PREFIX = f"simpletuner:{STORE_MODE.value}:"
 
-# Providers (SPEC B1.2, B1.3). A provider without credentials is absent.
+# Providers (SPEC B1.2, B1.3). One without a token here has a stored one, or is not configured.
 
 REPLICATE_API_BASE_URL = env.url("REPLICATE_API_BASE_URL", "https://api.replicate.com", schemes=("https", "http"))
 REPLICATE_STATUS_URL = env.url(
@@ -104,6 +112,7 @@ REPLICATE_STATUS_URL = env.url(
 )
 SANDBOX_URL = env.url("SIMPLETUNER_SANDBOX_URL", "http://127.0.0.1:8002", schemes=("http",))
 SANDBOX_TOKEN = env.text("SIMPLETUNER_SANDBOX_TOKEN", "sandbox-token-not-a-secret")
+LIVE_PROVIDERS = {"replicate": {"base_url": REPLICATE_API_BASE_URL}}
 PROVIDERS = {
     "replicate": (
         {"token": SANDBOX_TOKEN, "base_url": SANDBOX_URL, "status_url": f"{SANDBOX_URL.rstrip('/')}/api/v1/summary"}
@@ -115,7 +124,9 @@ PROVIDERS = {
 # Background work (SPEC A5)
 
 ENTERPRISE_CONFIG = Path(env.text("SIMPLETUNER_ENTERPRISE_CONFIG", "simpletuner-enterprise.yaml"))
-ENTERPRISE = enterprise.load(ENTERPRISE_CONFIG)
+# Of private networks, those that webhook URLs may lead into all the same (jobs.outgoing_urls).
+PRIVATE_NETWORKS_ALLOWED = env.networks("SIMPLETUNER_PRIVATE_NETWORKS_ALLOWED")
+ENTERPRISE = enterprise.load(ENTERPRISE_CONFIG, Rules(allowed=PRIVATE_NETWORKS_ALLOWED, loopback=IS_SANDBOX))
 JOB_POLL_INTERVAL = env.number(
     "SIMPLETUNER_JOB_POLL_INTERVAL",
     None,
@@ -156,8 +167,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "simpletuner_cloud.middleware.CorrelationMiddleware",
+    "simpletuner_cloud.response_headers.ResponseHeadersMiddleware",
     "simpletuner_cloud.middleware.KnownHostMiddleware",
-    "simpletuner_cloud.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "simpletuner_cloud.middleware.OptionalTrailingSlashMiddleware",
@@ -194,7 +205,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 

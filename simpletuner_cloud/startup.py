@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from jobs.services import store
+from jobs.services import provider_tokens, store
 from simpletuner_cloud.refusals import CannotStart
 
 PATIENCE_SECONDS = 8.0
@@ -84,6 +84,8 @@ def prepare_store() -> None:
     back_up_before_migrating()
     call_command("migrate", interactive=False, verbosity=0)
     store.claim_store(settings.STORE_MODE.value)
+    if not settings.IS_SANDBOX:
+        provider_tokens.prepare_tokens()
     collect_static_files()
 
 

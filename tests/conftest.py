@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -14,9 +15,9 @@ from hypothesis import HealthCheck
 from hypothesis import settings as property_settings
 from pytest_django import Settings
 
-from jobs import coordination
+from jobs import coordination, outgoing_urls
 from jobs.models import HardwarePrice, UnifiedJob
-from jobs.services import actors, call_governor, provider_calls, webhook_secrets
+from jobs.services import actors, call_governor, provider_calls, token_source, webhook_secrets
 from providers import registry
 from providers.snapshots import JobSnapshot, RemoteStatus
 from tests.sandbox_server import RunningSandbox, running_sandbox
@@ -53,15 +54,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _fresh_state() -> Iterator[None]:
     """No provider, lease or shared answer outlives its test."""
-    registry.get_provider.cache_clear()
+    registry.forget_providers()
     coordination.client().flushdb()
     coordination.forget_local_answers()
     webhook_secrets.forget_secrets()
     call_governor.forget_own_books()
     provider_calls.forget_clocks()
     actors.forget_owner()
+    token_source.forget_tokens()
     yield
-    registry.get_provider.cache_clear()
+    registry.forget_providers()
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +77,14 @@ def _prices(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("db")
         if not HardwarePrice.objects.exists():
             import_module("jobs.migrations.0002_prices").add_prices(apps, None)
+
+
+@pytest.fixture(autouse=True)
+def host_names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What names lead to, as a test fills it in; no other name is known, and no name server is asked."""
+    known = {"localhost": ["127.0.0.1", "::1"]}
+    monkeypatch.setattr(outgoing_urls, "resolve", lambda host: tuple(map(ip_address, known.get(host, ()))))
+    return known
 
 
 @pytest.fixture

@@ -7,7 +7,15 @@ from tests import servers
 
 os.environ["SIMPLETUNER_CLOUD_HOME"] = tempfile.mkdtemp(prefix="simpletuner-test-")
 os.environ["SIMPLETUNER_ENTERPRISE_CONFIG"] = os.path.join(os.environ["SIMPLETUNER_CLOUD_HOME"], "enterprise.yaml")
-for name in ("REPLICATE_API_TOKEN", "SIMPLETUNER_JOB_POLL_INTERVAL", "DATABASE_URL", "SIMPLETUNER_HOST"):
+for name in (
+    "REPLICATE_API_TOKEN",
+    "SIMPLETUNER_CREDENTIALS_KEY",
+    "SIMPLETUNER_JOB_POLL_INTERVAL",
+    "SIMPLETUNER_PRIVATE_NETWORKS_ALLOWED",
+    "SIMPLETUNER_STORE",
+    "DATABASE_URL",
+    "SIMPLETUNER_HOST",
+):
     os.environ.pop(name, None)
 os.environ["REDIS_URL"] = servers.redis_url()
 if os.environ.get("TEST_DATABASE", "sqlite") == "postgresql":

@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from jobs.models import CostAction, CostPeriod
 from jobs.services.provider_config import ConfigSource
+from jobs.services.provider_tokens import TokenSource
 
 
 class HardwareInfo(serializers.Serializer[object]):
@@ -30,6 +31,10 @@ class ProviderConfigValues(serializers.Serializer[object]):
 
     webhook_url = serializers.CharField(allow_blank=True)
     webhook_url_source = serializers.ChoiceField(choices=[source.value for source in ConfigSource])
+    token_source = serializers.ChoiceField(
+        choices=[source.value for source in TokenSource], help_text="Of the real account, also while the sandbox runs."
+    )
+    token_last_four = serializers.CharField(allow_blank=True)
     cost_limit_enabled = serializers.BooleanField()
     cost_limit_amount = serializers.FloatField(help_text="US dollars; 0: none is set.")
     cost_limit_period = serializers.ChoiceField(choices=CostPeriod.choices)

@@ -6,6 +6,7 @@ from jobs.api import views
 from jobs.api.data_consent import DataConsentPreviewView
 from jobs.api.provider_config import ProviderConfigView
 from jobs.api.provider_status import ProviderStatusView, ProviderValidateAliasView
+from jobs.api.provider_tokens import ProviderTokenView, ReplicateTokenView
 
 urlpatterns = [
     path("jobs", views.JobListView.as_view(), name="api-jobs"),
@@ -26,4 +27,6 @@ urlpatterns = [
     path("data-consent/preview", DataConsentPreviewView.as_view(), name="api-data-consent-preview"),
     path("<str:provider>/status", ProviderStatusView.as_view(), name="api-provider-status"),
     path("<str:provider>/validate", ProviderValidateAliasView.as_view(), name="api-provider-validate-alias"),
+    path("providers/<str:provider>/token", ProviderTokenView.as_view(), name="api-provider-token"),
+    path("replicate/token", ReplicateTokenView.as_view(), name="api-replicate-token"),
 ]

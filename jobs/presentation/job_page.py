@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.utils import timezone
 
@@ -14,12 +13,11 @@ from jobs.models import JobLog, UnifiedJob
 from jobs.presentation.costs import CostView, cost_view
 from jobs.presentation.formats import Moment, duration, moment
 from jobs.presentation.job_rows import display_name, hardware_labels, provider_label
+from jobs.presentation.links import link
 from jobs.presentation.log_text import last_lines
 from jobs.presentation.progress import ProgressFacts, ProgressView, progress_view
 from jobs.presentation.statuses import StatusBadge, badge
 from jobs.services import queue
-
-PROVIDER_PAGES = "https://replicate.com/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """The overview of a job, which is refreshed while one looks at it. ``is_removed``: its files, by the provider."""
+    """The overview of a job, which is refreshed while one looks at it.
+
+    ``output``: the address of its result; ``output_url``: the same if a link may lead there. ``is_removed``: its files,
+    by the provider.
+    """
 
     job_id: str
     name: str
@@ -66,6 +68,7 @@ class JobPage:
     lost: Moment | None
     error: str
     provider_page: str
+    output: str
     output_url: str
     is_removed: bool
     timeline: list[TimelineStep]
@@ -76,7 +79,7 @@ def job_page(job: UnifiedJob, now: datetime | None = None) -> JobPage:
     now = now or timezone.now()
     metadata = _mapping(job.metadata)
     started = moment(job.started_at, now)
-    model = _text(metadata.get("model"))
+    model, output = _text(metadata.get("model")), job.output_url or ""
     return JobPage(
         job_id=job.job_id,
         name=display_name(job.config_name, model),
@@ -98,8 +101,9 @@ def job_page(job: UnifiedJob, now: datetime | None = None) -> JobPage:
         sync_error=job.last_sync_error or "",
         lost=moment(job.lost_at, now),
         error=job.error_message or "",
-        provider_page=_link(metadata.get("web_url"), PROVIDER_PAGES),
-        output_url=_link(job.output_url, "https://", "http://"),
+        provider_page=link(metadata.get("web_url"), job.provider),
+        output=output if output.startswith(("https://", "http://")) else "",
+        output_url=link(job.output_url, job.provider),
         is_removed=metadata.get("data_removed") is True,
         timeline=_timeline(job, now),
     )
@@ -156,14 +160,3 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _link(value: object, *prefixes: str) -> str:
-    """The address if it may be linked to: whatever a provider sends must not become a ``javascript:`` link."""
-    address = _text(value)
-    if not address.startswith(prefixes):
-        return ""
-    try:
-        return address if urlsplit(address).hostname else ""
-    except ValueError:
-        return ""

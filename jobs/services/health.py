@@ -28,6 +28,7 @@ from jobs.services import background_switch, heartbeats, polling, store, webhook
 from jobs.services.heartbeats import Heartbeat, Role
 from jobs.services.provider_accounts import validate
 from jobs.services.provider_calls import provider_state
+from jobs.services.provider_tokens import token_standing
 from providers import registry
 
 STARTED = time.monotonic()
@@ -287,6 +288,8 @@ def _disk() -> Component:
 
 
 def _remembered_provider(name: str) -> Component:
+    if problem := token_standing(name).problem:
+        return Component(name, Health.DEGRADED, problem)
     state = provider_state(name)
     if state.resting_until:
         return Component(

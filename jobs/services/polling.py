@@ -84,7 +84,7 @@ def _providers_with_active_jobs() -> list[str]:
     active = UnifiedJob.objects.active().at_providers().order_by("provider")
     found = set(active.values_list("provider", flat=True).distinct())
     # A provider without active jobs still gets its line: the poller's age is read from it.
-    return sorted(found | {name for name in registry.provider_names() if name in settings.PROVIDERS})
+    return sorted(found | {name for name in registry.provider_names() if registry.is_configured(name)})
 
 
 def _are_silent(since: datetime | None) -> bool:

@@ -11,9 +11,11 @@ from django.utils import timezone
 
 from jobs.access import Actor
 from jobs.models import HardwarePrice
+from jobs.outgoing_urls import Destination
 from jobs.services import audit, cost_limits, provider_config
 from jobs.services.cost_limits import CostLimit
 from jobs.services.provider_config import ProviderConfig
+from jobs.services.provider_tokens import TokenStanding, token_standing
 from providers import profiles
 from providers.profiles import HardwareProfile
 
@@ -34,6 +36,7 @@ class ProviderOptions:
     """Settings that can be changed, and facts of the provider that cannot."""
 
     config: ProviderConfig
+    token: TokenStanding
     limit: CostLimit
     hardware: Sequence[PricedHardware]
     hardware_profiles: Sequence[HardwareProfile]
@@ -44,6 +47,7 @@ def provider_options(provider: str) -> ProviderOptions:
     """Everything about a provider that exists. Raises ``UnknownProvider``."""
     return ProviderOptions(
         config=provider_config.checked_config(provider),
+        token=token_standing(provider),
         limit=cost_limits.current_limit(provider),
         hardware=_hardware(provider),
         hardware_profiles=tuple(profiles.PROFILES.get(provider, {}).values()),
@@ -57,11 +61,15 @@ def change_options(actor: Actor, provider: str, changes: Mapping[str, Any]) -> P
     Raises ``UnknownProvider``, and ``InvalidOption`` for values that cannot be.
     """
     provider_config.require_provider(provider)
+    # Before the transaction: a name is looked up.
+    destination = _destination(changes["webhook_url"]) if "webhook_url" in changes else None
     with transaction.atomic():
         if limit := {name.removeprefix(LIMIT): value for name, value in changes.items() if name.startswith(LIMIT)}:
             _change_limit(actor, provider, limit)
-        if "webhook_url" in changes:
-            _change_webhook_url(actor, provider, changes["webhook_url"] or "")
+        if destination is not None:
+            provider_config.store_webhook_url(provider, destination)
+            # Not the whole: what follows the host may be a key of its own.
+            audit.record(actor, "provider.webhook_url.set", provider, host=urlsplit(destination.url).hostname or "")
     return provider_options(provider)
 
 
@@ -88,13 +96,11 @@ def _or_default(name: str, value: Any) -> Any:
     return getattr(cost_limits.NO_LIMIT, name) if value is None else value
 
 
-def _change_webhook_url(actor: Actor, provider: str, url: str) -> None:
+def _destination(url: str | None) -> Destination:
     try:
-        config = provider_config.set_webhook_url(provider, url)
+        return provider_config.webhook_destination(url or "")
     except ValueError as error:
         raise InvalidOption("webhook_url", f"The URL {error}.") from error
-    # Not the whole: what follows the host may be a key of its own.
-    audit.record(actor, "provider.set_webhook_url", provider, host=urlsplit(config.webhook_url).hostname or "")
 
 
 def _hardware(provider: str) -> list[PricedHardware]:

@@ -21,8 +21,9 @@ def claim_store(mode: str) -> None:
         StoreClaim.objects.create(mode=mode)
     elif claim.mode != mode:
         raise ImproperlyConfigured(
-            f"This database holds the {claim.mode} store, but we were started for the {mode} one: REPLICATE_API_TOKEN "
-            f"decides which. Point DATABASE_URL at another database, or start with the settings it was made with."
+            f"This database holds the {claim.mode} store, but we were started for the {mode} one: REPLICATE_API_TOKEN, "
+            "a stored token or SIMPLETUNER_STORE decides which. Point DATABASE_URL at another database, or start with "
+            "the settings it was made with."
         )
 
 

@@ -42,6 +42,11 @@ STREAM_HEADERS = [
     (b"x-accel-buffering", b"no"),
     (b"x-content-type-options", b"nosniff"),
 ]
+REFUSAL_HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
 
 
 class EventStream:
@@ -229,7 +234,7 @@ async def _refuse(
     code: str,
     headers: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
-    all_headers: list[Any] = [(b"content-type", b"application/json"), *(headers or [])]
+    all_headers: list[Any] = [*REFUSAL_HEADERS, *(headers or [])]
     await send({"type": "http.response.start", "status": status, "headers": all_headers, "trailers": False})
     body = orjson.dumps({"detail": detail, "code": code})
     await send({"type": "http.response.body", "body": body, "more_body": False})

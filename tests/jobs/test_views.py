@@ -137,6 +137,7 @@ def test_the_dashboard_costs_the_same_queries_for_any_number_of_jobs(client: Cli
             make_job(status=status, metadata={"model": "owner/trainer"}, hardware_type="gpu-h100")
 
     add(7)
+    text_of(client, "/")  # the owner's account is made
     few = [queries_of(address) for address in ("/", "/fragments/jobs", "/?q=trainer")]
     add(43)
     many = [queries_of(address) for address in ("/", "/fragments/jobs", "/?q=trainer")]

@@ -172,7 +172,7 @@ def test_what_was_changed_is_on_record_without_the_urls_key(client: Client) -> N
     entries = list(AuditEntry.objects.order_by("pk").values_list("actor", "action", "target"))
     assert entries == [
         ("owner", "cost_limit.set", "replicate"),
-        ("owner", "provider.set_webhook_url", "replicate"),
+        ("owner", "provider.webhook_url.set", "replicate"),
         ("owner", "cost_limit.remove", "replicate"),
     ]
     assert "hidden" not in str(list(AuditEntry.objects.values()))
