@@ -258,3 +258,6 @@ def _cancelled(count: int) -> str:
     return ngettext("Cancel was asked for %(count)d job.", "Cancel was asked for %(count)d jobs.", count) % {
         "count": count
     }
+
+
+from jobs import submission_admin  # noqa: E402, F401

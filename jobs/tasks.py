@@ -7,7 +7,7 @@ import structlog
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from jobs.services import background_switch, history_walk, job_counts, logs, polling, queue, webhooks
+from jobs.services import background_switch, history_walk, job_counts, leftovers, logs, polling, queue, webhooks
 
 logger = structlog.get_logger(__name__)
 
@@ -34,6 +34,8 @@ def apply_webhooks() -> None:
 def capture_logs() -> None:
     """Read the logs of ended jobs before their provider deletes them."""
     _tick(logs.capture_due_logs)
+    # Rarely, and by whom it costs least.
+    _tick(leftovers.prune)
 
 
 @shared_task

@@ -19,6 +19,7 @@ django: Any = get_wsgi_application()
 from jobs.api.webhooks import PATH as WEBHOOKS_PATH  # noqa: E402
 from jobs.stream import EventStream  # noqa: E402
 from simpletuner_cloud.recent_answers import RecentAnswers  # noqa: E402
+from simpletuner_cloud.upload_bodies import UploadBodies  # noqa: E402
 from simpletuner_cloud.webhook_bodies import WebhookBodies  # noqa: E402
 from simpletuner_cloud.wsgi_lane import WsgiLane  # noqa: E402
 
@@ -32,7 +33,11 @@ LIST_THREADS = 1
 PROVIDER_THREADS = 16
 # Their own, so that a flood of webhooks and the pages do not wait for each other.
 WEBHOOK_THREADS = 4
-PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate", "/token")
+# Whoever sends a large file slowly keeps a thread as long as it takes.
+UPLOAD_THREADS = 4
+UPLOAD_PATHS = ("/api/cloud/uploads", "/jobs/new")
+# A provider's configuration may hold a URL, whose name is looked up.
+PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate", "/token", "/status", "/config")
 # Their actions and forms ask a provider.
 ADMIN_PATHS = ("/admin/jobs/unifiedjob", "/admin/jobs/providercredential")
 
@@ -46,6 +51,7 @@ class WebApplication:
         self._pages = WsgiLane(django, threads=PAGE_THREADS, name="page")
         self._provider_calls = RecentAnswers(WsgiLane(django, threads=PROVIDER_THREADS, name="provider"))
         self._webhooks = WebhookBodies(WSGIMiddleware(django, workers=WEBHOOK_THREADS))
+        self._uploads = UploadBodies(WSGIMiddleware(django, workers=UPLOAD_THREADS))
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
@@ -62,6 +68,8 @@ class WebApplication:
             await self._events(scope, receive, send)
         elif scope["path"].startswith(WEBHOOKS_PATH):
             await self._webhooks(scope, receive, send)
+        elif scope["method"] == "POST" and scope["path"].rstrip("/") in UPLOAD_PATHS:
+            await self._uploads(scope, receive, send)
         elif may_wait_for_provider(scope["path"], scope["query_string"]):
             await self._provider_calls(scope, receive, send)
         elif scope["path"].rstrip("/") == LIST_PATH:

@@ -83,7 +83,7 @@ def prepare_store() -> None:
     """Bring the database's tables up to date, see that it is ours, and collect the page's static files."""
     back_up_before_migrating()
     call_command("migrate", interactive=False, verbosity=0)
-    store.claim_store(settings.STORE_MODE.value)
+    store.claim_store(settings.STORE_MODE.value, with_examples=settings.IS_SANDBOX)
     if not settings.IS_SANDBOX:
         provider_tokens.prepare_tokens()
     collect_static_files()

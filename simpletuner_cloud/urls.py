@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import JavaScriptCatalog
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from jobs.api.configs import ConfigListView, ConfigView
 from jobs.api.errors import not_found
 from jobs.api.webhooks import WebhookView
 
@@ -16,6 +17,8 @@ static_lazy = lazy(static, str)
 urlpatterns = [
     path("", include("jobs.urls")),
     path("api/cloud/", include("jobs.api.urls")),
+    path("api/configs", ConfigListView.as_view(), name="api-configs"),
+    path("api/configs/<str:name>", ConfigView.as_view(), name="api-config"),
     path("api/webhooks/<str:provider>", WebhookView.as_view(), name="api-webhook"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),

@@ -8,12 +8,18 @@ import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.request import UnreadablePostError
 from django.template.loader import get_template
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
+from jobs.services.archives import ArchiveNotFound, ArchiveTooLarge, NoRoomForArchive, NotAnArchive
+from jobs.services.cost_limits import CostLimitReached
 from jobs.services.lookup import InvalidState, JobNotFound
+from jobs.services.submission_sources import SubmissionNotFound
+from jobs.services.training_configs import ConfigNotFound
+from jobs.training_config import InvalidField
 from providers.errors import (
     ProviderAuthError,
     ProviderError,
@@ -37,6 +43,14 @@ INTERNAL_CODE = "internal_error"
 OWN_ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
     (JobNotFound, status.HTTP_404_NOT_FOUND, "job_not_found"),
     (InvalidState, status.HTTP_409_CONFLICT, "invalid_state"),
+    (ConfigNotFound, status.HTTP_404_NOT_FOUND, "config_not_found"),
+    (SubmissionNotFound, status.HTTP_404_NOT_FOUND, "submission_not_found"),
+    (ArchiveNotFound, status.HTTP_404_NOT_FOUND, "upload_not_found"),
+    (CostLimitReached, status.HTTP_409_CONFLICT, "cost_limit_reached"),
+    (ArchiveTooLarge, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "upload_too_large"),
+    (NotAnArchive, status.HTTP_415_UNSUPPORTED_MEDIA_TYPE, "not_an_archive"),
+    (NoRoomForArchive, status.HTTP_507_INSUFFICIENT_STORAGE, "no_room"),
+    (UnreadablePostError, status.HTTP_400_BAD_REQUEST, "body_incomplete"),
     (UnknownProvider, status.HTTP_404_NOT_FOUND, "provider_not_found"),
     (ProviderNotConfigured, status.HTTP_503_SERVICE_UNAVAILABLE, "provider_not_configured"),
     (ProviderTimeout, status.HTTP_504_GATEWAY_TIMEOUT, "provider_timeout"),
@@ -50,6 +64,8 @@ OWN_ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """Answer for every exception a view can raise; an unforeseen one is logged with its trace and told as a 500."""
+    if isinstance(error, InvalidField):
+        error = exceptions.ValidationError({error.field: [error.message]})
     if isinstance(error, exceptions.ValidationError):
         return _invalid(error)
     if isinstance(error, exceptions.APIException):
@@ -120,6 +136,8 @@ def _flat(messages: Any) -> list[Any]:
 def _words(error: Exception, kind: type[Exception]) -> str:
     if isinstance(error, ProviderAuthError):
         return f"{error.message} Nothing was changed. Check the token."
+    if kind is UnreadablePostError:
+        return "The request ended before all of it had arrived, or took too long. Nothing was kept."
     if kind is Http404:
         return "There is nothing at this address."
     return str(error) or kind.__name__

@@ -7,11 +7,18 @@ from jobs.api.data_consent import DataConsentPreviewView
 from jobs.api.provider_config import ProviderConfigView
 from jobs.api.provider_status import ProviderStatusView, ProviderValidateAliasView
 from jobs.api.provider_tokens import ProviderTokenView, ReplicateTokenView
+from jobs.api.submitting import JobRetryView, JobSubmissionView, SubmitView
+from jobs.api.uploads import UploadListView, UploadView
 
 urlpatterns = [
     path("jobs", views.JobListView.as_view(), name="api-jobs"),
     path("jobs/sync", views.JobSyncView.as_view(), name="api-jobs-sync"),
     path("jobs/sync/history", views.HistoryWalkView.as_view(), name="api-jobs-sync-history"),
+    path("jobs/submit", SubmitView.as_view(), name="api-jobs-submit"),
+    path("jobs/<str:job_id>/retry", JobRetryView.as_view(), name="api-job-retry"),
+    path("jobs/<str:job_id>/submission", JobSubmissionView.as_view(), name="api-job-submission"),
+    path("uploads", UploadListView.as_view(), name="api-uploads"),
+    path("uploads/<str:upload_id>", UploadView.as_view(), name="api-upload"),
     path("jobs/<str:job_id>", views.JobDetailView.as_view(), name="api-job"),
     path("jobs/<str:job_id>/inline-progress", views.JobProgressView.as_view(), name="api-job-progress"),
     path("jobs/<str:job_id>/logs", views.JobLogsView.as_view(), name="api-job-logs"),

@@ -10,16 +10,21 @@ from django.db import transaction
 from django.utils import timezone
 
 from jobs.access import Actor
-from jobs.models import HardwarePrice
+from jobs.models import CostAction, CostPeriod, HardwarePrice, ProviderSettings
 from jobs.outgoing_urls import Destination
 from jobs.services import audit, cost_limits, provider_config
-from jobs.services.cost_limits import CostLimit
+from jobs.services.cost_limits import CostLimit, InvalidLimit
 from jobs.services.provider_config import ProviderConfig
 from jobs.services.provider_tokens import TokenStanding, token_standing
 from providers import profiles
 from providers.profiles import HardwareProfile
 
 LIMIT = "cost_limit_"
+UNSET_LIMIT: Mapping[str, Any] = {
+    "enabled": False,
+    "period": CostPeriod.MONTHLY.value,
+    "action": CostAction.WARN.value,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +88,19 @@ class InvalidOption(ValueError):
 
 def _change_limit(actor: Actor, provider: str, limit: dict[str, Any]) -> None:
     if "amount" in limit and limit["amount"] is None:
-        cost_limits.remove_limit(actor, provider)
-        del limit["amount"]
+        _forget_amount(actor, provider)
+    changes = {name: UNSET_LIMIT.get(name) if value is None else value for name, value in limit.items()}
     try:
-        cost_limits.set_limit(actor, provider, **{name: _or_default(name, value) for name, value in limit.items()})
-    except ValueError as error:
-        name, separator, reason = str(error).partition(": ")
-        raise (InvalidOption(name, reason) if separator else InvalidOption(f"{LIMIT}amount", name)) from error
+        cost_limits.set_limit(actor, provider, **changes)
+    except InvalidLimit as error:
+        raise InvalidOption(error.field, error.reason) from error
 
 
-def _or_default(name: str, value: Any) -> Any:
-    return getattr(cost_limits.NO_LIMIT, name) if value is None else value
+def _forget_amount(actor: Actor, provider: str) -> None:
+    """Without an amount there is no limit."""
+    rows = ProviderSettings.objects.filter(provider=provider)
+    if rows.update(cost_limit_enabled=False, cost_limit_amount=None):
+        audit.record(actor, "cost_limit.remove", provider)
 
 
 def _destination(url: str | None) -> Destination:
