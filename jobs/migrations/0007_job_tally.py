@@ -3,6 +3,13 @@
 from django.db import migrations, models
 
 
+def drop_triggers(apps, schema_editor):
+    """Triggers that count into a table which is about to go would fail every write (``jobs.services.job_counts``)."""
+    is_postgresql = schema_editor.connection.vendor == "postgresql"
+    for name in ("job_tally_inserted_1", "job_tally_deleted_1", "job_tally_updated_1"):
+        schema_editor.execute(f"DROP TRIGGER IF EXISTS {name}" + (" ON jobs_unifiedjob" if is_postgresql else ""))
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("jobs", "0006_submission_and_accounts"),
@@ -24,4 +31,5 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "numbers of jobs",
             },
         ),
+        migrations.RunPython(migrations.RunPython.noop, drop_triggers),
     ]
