@@ -14,7 +14,7 @@ SHOWN_CHARACTERS = 4
 SHORTEST_TO_SHOW = 12
 
 _SECRET_WORDS = r"secret|passw|(?:api|access|private)[_-]?key|credential|authorization"
-SECRET_NAME = re.compile(rf"token$|{_SECRET_WORDS}|webhook[_-]?url", re.IGNORECASE)
+SECRET_NAME = re.compile(rf"token$|{_SECRET_WORDS}|webhook[_-]?(?:url|config)", re.IGNORECASE)
 SECRET_VALUE = re.compile(r"\b(?:r8_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{24,}|sk-[A-Za-z0-9_-]{20,})")
 # In a text: --hub_token=…, ?api_key=…, "hf_token": "…", https://name:password@host.
 _ASSIGNED_NAME = rf"(?:[\w-]*token|[\w-]*(?:{_SECRET_WORDS})[\w-]*)"

@@ -106,6 +106,9 @@ def configure(file: Path) -> None:
                 "celery.beat": {"level": "WARNING"},
                 "httpx": {"level": "WARNING"},
                 "django.request": {"level": "ERROR"},
+                # At DEBUG they write down all that a page or a statement was given, secrets too.
+                "django.template": {"level": "INFO"},
+                "django.db.backends": {"level": "INFO"},
             },
         }
     )

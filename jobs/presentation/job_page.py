@@ -9,7 +9,8 @@ from typing import Any
 from django.utils import timezone
 
 from jobs.lifecycle import ACTIVE, JobStatus, JobType
-from jobs.models import JobLog, UnifiedJob
+from jobs.models import JobLog, JobSubmission, UnifiedJob
+from jobs.presentation import uploads
 from jobs.presentation.costs import CostView, cost_view
 from jobs.presentation.formats import Moment, duration, moment
 from jobs.presentation.job_rows import display_name, hardware_labels, provider_label
@@ -17,7 +18,10 @@ from jobs.presentation.links import link
 from jobs.presentation.log_text import last_lines
 from jobs.presentation.progress import ProgressFacts, ProgressView, progress_view
 from jobs.presentation.statuses import StatusBadge, badge
-from jobs.services import queue
+from jobs.services import queue, retrying
+from jobs.services.submission_sources import tells_material
+from jobs.training_config import DATASETS_KEY
+from providers.masking import masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,9 @@ class JobPage:
     is_active: bool
     is_running: bool
     can_cancel: bool
+    can_retry: bool
+    can_clone: bool
+    retry_key: str
     cost: CostView
     hardware: str
     provider: str
@@ -88,6 +95,9 @@ def job_page(job: UnifiedJob, now: datetime | None = None) -> JobPage:
         is_active=job.is_active,
         is_running=job.status == JobStatus.RUNNING,
         can_cancel=job.is_active and job.job_type == JobType.CLOUD and bool(job.external_id),
+        can_retry=_can_retry(job),
+        can_clone=tells_material(job),
+        retry_key=_retry_key(job),
         cost=cost_view(job.cost_usd, status=job.status, started_at=job.started_at, hardware=job.hardware_type),
         hardware=hardware_labels().get(job.hardware_type or "", job.hardware_type or ""),
         provider=provider_label(job.provider),
@@ -110,8 +120,9 @@ def job_page(job: UnifiedJob, now: datetime | None = None) -> JobPage:
 
 
 def settings_of(job: UnifiedJob) -> list[Setting]:
-    """The job's input, as it was masked when it came in."""
-    return [_setting(name, value) for name, value in _mapping(_mapping(job.metadata).get("input")).items()]
+    """The job's input, as it was masked when it came in; until its provider tells it, what it was submitted with."""
+    inputs = _mapping(_mapping(job.metadata).get("input")) or _submitted(job)
+    return [_setting(name, value) for name, value in inputs.items()]
 
 
 def stored_log(job: UnifiedJob) -> str:
@@ -120,8 +131,26 @@ def stored_log(job: UnifiedJob) -> str:
     return last_lines(log.text) if log else ""
 
 
+def _submitted(job: UnifiedJob) -> Mapping[str, Any]:
+    found = JobSubmission.objects.filter(job=job).first()
+    if found is None:
+        return {}
+    datasets = {DATASETS_KEY: masked(found.dataloader_config)} if found.dataloader_config else {}
+    return {**_mapping(masked(found.config)), **datasets}
+
+
+def _retry_key(job: UnifiedJob) -> str:
+    """Pressed twice, Retry is one new job; pressed again after that, another."""
+    return f"{job.job_id}-{job.retries.count()}" if _can_retry(job) else ""
+
+
+def _can_retry(job: UnifiedJob) -> bool:
+    return retrying.can_retry(job) and tells_material(job)
+
+
 def _facts(job: UnifiedJob) -> ProgressFacts:
     position = queue.positions([job.pk]).get(job.pk) if job.status == JobStatus.PENDING else None
+    upload = uploads.uploads_under_way([job.pk]).get(job.pk) if job.status == JobStatus.UPLOADING else None
     return ProgressFacts(
         status=job.status,
         progress=job.progress,
@@ -132,6 +161,7 @@ def _facts(job: UnifiedJob) -> ProgressFacts:
         started_at=job.started_at,
         progress_at=job.progress_at,
         queue_position=position,
+        upload=upload,
     )
 
 

@@ -15,6 +15,7 @@ from jobs.presentation.costs import CostView, cost_view
 from jobs.presentation.formats import Moment, duration, moment
 from jobs.presentation.progress import ProgressFacts, ProgressView, progress_view
 from jobs.presentation.statuses import StatusBadge, badge
+from jobs.presentation.uploads import UploadProgress, uploads_under_way
 from jobs.services import queue
 from providers import names
 
@@ -77,13 +78,14 @@ class JobRow:
 
 
 def job_rows(jobs: JobQuerySet, now: datetime) -> list[JobRow]:
-    """The rows of a queryset, in its order: at most three queries."""
+    """The rows of a queryset, in its order: at most four queries."""
     found = list(jobs.annotate(model_name=KT("metadata__model")).values(*COLUMNS, "model_name"))
     if not found:
         return []
     positions = queue.positions([row["pk"] for row in found if row["status"] == JobStatus.PENDING])
+    uploads = uploads_under_way([row["pk"] for row in found if row["status"] == JobStatus.UPLOADING])
     labels = hardware_labels()
-    return [_row(values, positions, labels, now) for values in found]
+    return [_row(values, positions, uploads, labels, now) for values in found]
 
 
 def hardware_labels() -> dict[str, str]:
@@ -113,7 +115,13 @@ def _log_problem(state: str) -> str:
     )
 
 
-def _row(values: Mapping[str, Any], positions: Mapping[int, int], labels: Mapping[str, str], now: datetime) -> JobRow:
+def _row(
+    values: Mapping[str, Any],
+    positions: Mapping[int, int],
+    uploads: Mapping[int, UploadProgress],
+    labels: Mapping[str, str],
+    now: datetime,
+) -> JobRow:
     status, started_at = values["status"], values["started_at"]
     # SQLite gives a JSON value in its own type, whatever was expected to be there.
     model_name = values["model_name"] if isinstance(values["model_name"], str) else None
@@ -122,6 +130,7 @@ def _row(values: Mapping[str, Any], positions: Mapping[int, int], labels: Mappin
     facts = ProgressFacts(
         status=status,
         queue_position=positions.get(values["pk"]),
+        upload=uploads.get(values["pk"]),
         **{name: values[name] for name in PROGRESS_COLUMNS},
     )
     return JobRow(

@@ -26,6 +26,7 @@ class Request:
     """What somebody wants to run. Either ``config``, or ``config_name_to_load``, or ``material`` that was looked up.
 
     ``masked_from``: what the configuration was copied from, with its secrets masked as they are shown.
+    ``reuse_archive``: its archive goes along too.
     """
 
     provider: str = names.REPLICATE
@@ -35,6 +36,7 @@ class Request:
     config_name_to_load: str = ""
     material: Material | None = None
     masked_from: Material | None = None
+    reuse_archive: bool = False
     hardware_profile: str = ""
     webhook_url: str = ""
     tracker_run_name: str = ""
@@ -106,7 +108,8 @@ def _material(actor: Actor, request: Request) -> Material:
         if request.masked_from is not None:
             config = unmasked(config, request.masked_from.config)
             datasets = unmasked(datasets, request.masked_from.datasets)
-        found = Material(config=config, datasets=datasets)
+        archive = request.masked_from.archive if request.masked_from and request.reuse_archive else None
+        found = Material(config=config, datasets=datasets, archive=archive)
     require_unmasked(found.config, found.datasets)
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.access import Actor
+from jobs.lifecycle import Origin
 from jobs.models import DatasetArchive, JobSubmission, TrainingConfig, UnifiedJob
 from jobs.services.lookup import InvalidState
 from jobs.services.training_configs import NAME, ConfigNotFound
@@ -15,6 +16,8 @@ from providers import profiles
 
 # What a trainer is given its configuration by.
 CONFIG_INPUT, DATASETS_INPUT = "config_json", "dataloader_json"
+# What it takes beside the configuration, and we keep in it.
+OWN_INPUTS = ("hf_token", "hub_model_id")
 
 
 class SubmissionNotFound(Exception):
@@ -80,6 +83,12 @@ def named_material(actor: Actor, name: str) -> Material:
     return submitted_material(newest)
 
 
+def tells_material(job: UnifiedJob) -> bool:
+    """Whether ``material_of`` is worth asking: cheap, and no promise."""
+    inputs = job.metadata.get("input") if isinstance(job.metadata, dict) else None
+    return job.origin == Origin.SUBMITTED or (isinstance(inputs, dict) and CONFIG_INPUT in inputs)
+
+
 def material_of(job: UnifiedJob) -> Material:
     """What a job runs with: as it was submitted here, else as its provider tells it, with masks.
 
@@ -100,7 +109,7 @@ def material_of(job: UnifiedJob) -> Material:
         ) from None
     run_name = inputs.get("tracker_run_name")
     return Material(
-        config=config,
+        config={name: inputs[name] for name in OWN_INPUTS if inputs.get(name)} | config,
         datasets=datasets,
         config_name=job.config_name or "",
         hardware_profile=_profile(job),
