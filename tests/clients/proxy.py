@@ -31,6 +31,7 @@ class Proxy:
     listener: socket.socket
     seen: list[Seen] = field(default_factory=list)
     is_shut: bool = False
+    answers_to_lose: int = 0
     turned_away: int = 0
     answered: int = 0
     _pairs: list[tuple[socket.socket, socket.socket]] = field(default_factory=list)
@@ -73,6 +74,9 @@ class Proxy:
                 threading.Thread(target=_pass_on, args=(source, sink, look), daemon=True).start()
 
     def _count(self, data: bytes) -> None:
+        if self.answers_to_lose:
+            self.answers_to_lose -= 1
+            raise ConnectionAbortedError
         self.answered += data.count(b"HTTP/1.1 200 ")
 
     def _look(self, data: bytes) -> None:

@@ -13,7 +13,7 @@ import pytest
 import requests
 from django.conf import settings as django_settings
 
-from jobs.models import UnifiedJob
+from jobs.models import TrainingConfig, UnifiedJob
 from jobs.services import polling, sync
 from tests.clients.proxy import Proxy, running_proxy, wait_until
 from tests.conftest import MakeJob
@@ -114,6 +114,23 @@ def test_key_is_sent_as_the_command_line_sends_it(start: Program, proxy: Proxy) 
     finished(start("list", SIMPLETUNER_API_KEY="a-key"))
     finished(start("list"))
     assert [request.headers.get("x-api-key") for request in proxy.seen] == ["a-key", None]
+
+
+def test_configuration_is_submitted_by_its_name(start: Program, proxy: Proxy) -> None:
+    TrainingConfig.objects.create(name="portrait", config={"max_train_steps": 10})
+    code, out, err = finished(start("submit", "portrait"))
+    assert (code, err) == (0, "")
+    job = UnifiedJob.objects.get(job_id=out.strip())
+    assert (job.config_name, job.status) == ("portrait", "pending")
+
+
+def test_submission_whose_answer_was_lost_is_sent_again_and_stays_one_job(start: Program, proxy: Proxy) -> None:
+    TrainingConfig.objects.create(name="portrait", config={"max_train_steps": 10})
+    proxy.answers_to_lose = 1
+    code, out, _ = finished(start("submit", "portrait"))
+    assert code == 0
+    assert UnifiedJob.objects.get().job_id == out.strip()
+    assert proxy.count("POST", "/api/cloud/jobs/submit?provider=replicate") == 2
 
 
 def test_job_is_cancelled(start: Program, sandbox: RunningSandbox) -> None:
