@@ -16,6 +16,7 @@ from providers.snapshots import (
     Listing,
     Page,
     SignedDelivery,
+    StatusPage,
 )
 
 
@@ -31,6 +32,9 @@ class Provider(Protocol):
 
     def hardware(self) -> Sequence[Hardware]:
         """The machines on offer."""
+
+    def status_page(self) -> StatusPage:
+        """What the provider publishes of its own trouble. Asked without our credentials, and not for long."""
 
     def list_recent(self, *, limit: int = 100) -> Listing:
         """Return the newest jobs of the account. Raises only if nothing at all could be read."""

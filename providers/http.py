@@ -55,30 +55,33 @@ class ApiAnswer:
 
 
 class ApiClient:
-    """A JSON API behind a bearer token. Safe to share between threads."""
+    """A JSON API behind a bearer token, or with ``None`` a public one. Safe to share between threads."""
 
     def __init__(
         self,
         *,
         label: str,
         base_url: str,
-        token: str,
+        token: str | None,
         pool_size: int = 32,
         governor: CallGovernor | None = None,
+        deadline_seconds: float | None = None,
     ) -> None:
         self.label = label
         self._governor = governor or Ungoverned()
         self.base_url = base_url.rstrip("/")
-        if not token or not token.isascii() or not token.isprintable() or " " in token:
+        if token is not None and not _is_token(token):
             # Sent as a header it would fail with an exception that repeats it.
             raise ProviderNotConfigured(f"{label}'s API token holds characters that no token has.")
         self._token = token
+        # Shorter than the usual one, if it is given.
+        self._deadline_seconds = deadline_seconds
         self._session = requests.Session()
         # No proxy or .netrc look-up per request: it costs a tenth of the throughput, and .netrc could swap the token.
         self._session.trust_env = False
-        self._session.headers.update(
-            {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "simpletuner-cloud"}
-        )
+        self._session.headers.update({"Accept": "application/json", "User-Agent": "simpletuner-cloud"})
+        if token is not None:
+            self._session.headers["Authorization"] = f"Bearer {token}"
         adapter = TimelyAdapter(pool_connections=2, pool_maxsize=pool_size)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -158,8 +161,9 @@ class ApiClient:
         answered: list[requests.Response],
     ) -> ApiAnswer:
         """One request and its answer, which is left in ``answered`` as soon as it has begun."""
+        patience = self._deadline_seconds or ANSWER_DEADLINE_SECONDS
         # A file takes its own time; the answer's begins when the file is through.
-        deadline = time.monotonic() + ANSWER_DEADLINE_SECONDS if form is None else None
+        deadline = time.monotonic() + patience if form is None else None
         own_headers = {"Content-Type": form.content_type} if form is not None else {}
         try:
             with self._session.request(
@@ -169,7 +173,7 @@ class ApiClient:
                 json=body,
                 data=form,
                 headers={**headers, **own_headers},
-                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                timeout=(min(CONNECT_TIMEOUT_SECONDS, patience), min(READ_TIMEOUT_SECONDS, patience)),
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -219,7 +223,7 @@ class ApiClient:
     def _error(self, response: requests.Response, text: str) -> ProviderError:
         status = response.status_code
         body = _problem(text)
-        detail = _detail(body).replace(self._token, MASK)[:MAX_DETAIL_CHARACTERS]
+        detail = _detail(body).replace(self._token or MASK, MASK)[:MAX_DETAIL_CHARACTERS]
         said = f": {detail.rstrip('.')}." if detail else f" (HTTP {status})."
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return ProviderAuthError(f"{self.label} refused the token{said}")
@@ -235,6 +239,10 @@ class ApiClient:
         if status >= HTTPStatus.BAD_REQUEST:
             return ProviderRejected(f"{self.label} refused the request{said}")
         return UnexpectedPayload(f"{self.label} answered with an unexpected HTTP {status}.")
+
+
+def _is_token(token: str) -> bool:
+    return bool(token) and token.isascii() and token.isprintable() and " " not in token
 
 
 def _route(path: str) -> str:

@@ -33,7 +33,18 @@ LIST_THREADS = 1
 PROVIDER_THREADS = 16
 # Their own, so that a flood of webhooks and the pages do not wait for each other.
 WEBHOOK_THREADS = 4
-PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate", "/token", "/queue/process")
+PROVIDER_PATHS = (
+    "/sync",
+    "/inline-progress",
+    "/logs",
+    "/cancel",
+    "/validate",
+    "/token",
+    "/status",
+    "/queue/process",
+    # A provider's configuration may hold a URL, whose name is looked up.
+    "/config",
+)
 # Whoever sends a large file slowly keeps a thread as long as it takes.
 UPLOAD_THREADS = 4
 UPLOAD_PATHS = ("/api/cloud/uploads", "/jobs/new")

@@ -114,14 +114,17 @@ REDIS_KEY_PREFIX = f"simpletuner:{STORE_MODE.value}:"
 # Providers (SPEC B1.2, B1.3). One without a token here has a stored one, or is not configured.
 
 REPLICATE_API_BASE_URL = env.url("REPLICATE_API_BASE_URL", "https://api.replicate.com", schemes=("https", "http"))
+REPLICATE_STATUS_URL = env.url(
+    "REPLICATE_STATUS_URL", "https://www.replicatestatus.com/api/v1/summary", schemes=("https", "http")
+)
 SANDBOX_URL = env.url("SIMPLETUNER_SANDBOX_URL", "http://127.0.0.1:8002", schemes=("http",))
 SANDBOX_TOKEN = env.text("SIMPLETUNER_SANDBOX_TOKEN", "sandbox-token-not-a-secret")
 LIVE_PROVIDERS = {"replicate": {"base_url": REPLICATE_API_BASE_URL}}
 PROVIDERS = {
     "replicate": (
-        {"token": SANDBOX_TOKEN, "base_url": SANDBOX_URL}
+        {"token": SANDBOX_TOKEN, "base_url": SANDBOX_URL, "status_url": f"{SANDBOX_URL.rstrip('/')}/api/v1/summary"}
         if IS_SANDBOX
-        else {"token": REPLICATE_API_TOKEN, "base_url": REPLICATE_API_BASE_URL}
+        else {"token": REPLICATE_API_TOKEN, "base_url": REPLICATE_API_BASE_URL, "status_url": REPLICATE_STATUS_URL}
     )
 }
 

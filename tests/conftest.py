@@ -188,7 +188,13 @@ def make_snapshot() -> MakeSnapshot:
 def sandbox(settings: Settings) -> Iterator[RunningSandbox]:
     """A real HTTP server that behaves like Replicate, wired as the provider; its account has no jobs yet."""
     with running_sandbox() as server:
-        settings.PROVIDERS = {"replicate": {"token": server.token, "base_url": server.url}}
+        settings.PROVIDERS = {
+            "replicate": {
+                "token": server.token,
+                "base_url": server.url,
+                "status_url": f"{server.url}/api/v1/summary",
+            }
+        }
         yield server
 
 

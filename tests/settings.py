@@ -30,7 +30,13 @@ DATABASES["default"]["TEST"] = (
 )
 # Servers in threads come and go: none of their connections may outlive its request.
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-PROVIDERS = {"replicate": {"token": "test-token", "base_url": "https://replicate.invalid"}}
+PROVIDERS = {
+    "replicate": {
+        "token": "test-token",
+        "base_url": "https://replicate.invalid",
+        "status_url": "https://status.invalid/api/v1/summary",
+    }
+}
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -1,7 +1,6 @@
 """What the API takes and gives, for checking requests and for the published schema."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +10,6 @@ from jobs.lifecycle import JobStatus, JobType, LogsState, Origin
 from jobs.models import WalkState, WebhookVerdict
 from jobs.services.health import Health
 from jobs.services.logs import LogSource
-from jobs.services.provider_config import ConfigSource
 from providers import names
 
 JOB_STATUSES = JobStatus.values
@@ -258,35 +256,6 @@ class ProviderList(serializers.Serializer[object]):
     """All providers that exist here."""
 
     providers = Provider(many=True)
-
-
-class ProviderConfigValues(serializers.Serializer[object]):
-    """What is set for a provider. ``settings``: set while running, which wins over the enterprise ``file``."""
-
-    webhook_url = serializers.CharField(allow_blank=True)
-    webhook_url_source = serializers.ChoiceField(choices=[source.value for source in ConfigSource])
-
-
-class ProviderConfig(ProviderConfigValues):
-    """The same, with the provider's name; ``config`` repeats the values for SimpleTuner's command line."""
-
-    provider = serializers.CharField()
-    config = ProviderConfigValues()
-
-
-class ProviderConfigChange(serializers.Serializer[object]):
-    """Settings to change; others stay."""
-
-    webhook_url = serializers.CharField(
-        required=False, allow_blank=True, allow_null=True, trim_whitespace=True, max_length=2000
-    )
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Refuse settings that do not exist, by their names."""
-        unknown = sorted(str(name)[:64] for name in set(data) - set(self.fields)) if isinstance(data, Mapping) else []
-        if unknown:
-            raise serializers.ValidationError({name: ["This is not a setting."] for name in unknown})
-        return super().to_internal_value(data)
 
 
 class WebhookReceipt(serializers.Serializer[object]):

@@ -3,7 +3,9 @@
 from django.urls import path
 
 from jobs.api import budgets, cancelling, claims, spend, views
+from jobs.api.data_consent import DataConsentPreviewView
 from jobs.api.provider_config import ProviderConfigView
+from jobs.api.provider_status import ProviderStatusView, ProviderValidateAliasView
 from jobs.api.provider_tokens import ProviderTokenView, ReplicateTokenView
 from jobs.api.series import JobSeriesView
 from jobs.api.submitting import JobRetryView, JobSubmissionView, SubmitView
@@ -37,6 +39,9 @@ urlpatterns = [
     path("providers", views.ProviderListView.as_view(), name="api-providers"),
     path("providers/<str:provider>/validate", views.ProviderValidateView.as_view(), name="api-provider-validate"),
     path("providers/<str:provider>/config", ProviderConfigView.as_view(), name="api-provider-config"),
+    path("data-consent/preview", DataConsentPreviewView.as_view(), name="api-data-consent-preview"),
+    path("<str:provider>/status", ProviderStatusView.as_view(), name="api-provider-status"),
+    path("<str:provider>/validate", ProviderValidateAliasView.as_view(), name="api-provider-validate-alias"),
     path("providers/<str:provider>/token", ProviderTokenView.as_view(), name="api-provider-token"),
     path("replicate/token", ReplicateTokenView.as_view(), name="api-replicate-token"),
 ]

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 
 from jobs.access import CHANGE_LIMITS, Actor
+from jobs.datasets import local_datasets
 from jobs.models import DatasetArchive, UnifiedJob
 from jobs.models.queue import MAXIMUM_PRIORITY
 from jobs.services import archives
@@ -92,7 +93,7 @@ def plan(actor: Actor, request: Request) -> Plan:
         priority=request.priority,
         budget_usd=request.budget_usd,
         retry_of=_retried(actor, request.retry_of),
-        notes=notes,
+        notes=(*notes, *_not_sent(material, archive)),
     )
 
 
@@ -133,6 +134,14 @@ def _archive(actor: Actor, request: Request, material: Material) -> tuple[Datase
     if not archives.is_available(material.archive):
         return None, ("The dataset archive of the earlier job is not kept any more: none goes with this one.",)
     return material.archive, ()
+
+
+def _not_sent(material: Material, archive: DatasetArchive | None) -> tuple[str, ...]:
+    """What the trainer will miss. No error: a path may mean something where it runs."""
+    local = local_datasets(material.datasets) if archive is None else []
+    if not local:
+        return ()
+    return (f"No archive goes with this job, so its trainer gets nothing of your own machine: {', '.join(local)}.",)
 
 
 def _webhook_url(url: str) -> str:

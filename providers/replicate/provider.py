@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from providers import names
 from providers.calls import CallGovernor
 from providers.errors import (
+    ProviderAuthError,
     ProviderError,
     ProviderNotThere,
     ProviderRateLimited,
@@ -22,7 +23,7 @@ from providers.http import ApiAnswer, ApiClient
 from providers.launch import MarkSearch, OnProgress, TrainingRequest, UploadedFile
 from providers.multipart import FileForm
 from providers.pool import ContextThreadPool
-from providers.replicate import launching, mapping, webhooks
+from providers.replicate import launching, mapping, status_page, webhooks
 from providers.replicate.patience import Patience
 from providers.snapshots import (
     Account,
@@ -34,6 +35,7 @@ from providers.snapshots import (
     Listing,
     Page,
     SignedDelivery,
+    StatusPage,
 )
 
 TRAINING, PREDICTION = "training", "prediction"
@@ -49,6 +51,8 @@ SINGLE_CALLS_PER_BLANK_PAGE = 8
 MAX_PAGES = 200
 # One refresh reads list pages for so long at most; what is behind them is asked for singly.
 LISTS_SECONDS = 20.0
+STATUS_URL = "https://www.replicatestatus.com/api/v1/summary"
+STATUS_SECONDS = 5.0
 # created_at is not stable at Replicate (it moves by fractions of a second between answers).
 CREATED_AT_SLACK = timedelta(minutes=1)
 # By so much Replicate's clock may be behind ours without a job of ours being overlooked.
@@ -64,10 +68,23 @@ class ReplicateProvider:
     lists: ClassVar[Sequence[str]] = tuple(COLLECTIONS)
 
     def __init__(
-        self, *, token: str, base_url: str = "https://api.replicate.com", governor: CallGovernor | None = None
+        self,
+        *,
+        token: str,
+        base_url: str = "https://api.replicate.com",
+        status_url: str = STATUS_URL,
+        governor: CallGovernor | None = None,
     ) -> None:
         self._api = ApiClient(
             label=self.label, base_url=base_url, token=token, pool_size=2 * CONCURRENT_CALLS, governor=governor
+        )
+        # Another host, which is not to see the token, and whose trouble says nothing of the API's.
+        self._status_page = ApiClient(
+            label=f"{self.label}'s status page",
+            base_url=status_url,
+            token=None,
+            pool_size=1,
+            deadline_seconds=STATUS_SECONDS,
         )
         self._pool = ContextThreadPool(CONCURRENT_CALLS, thread_name_prefix="replicate")
 
@@ -76,6 +93,13 @@ class ReplicateProvider:
 
     def hardware(self) -> Sequence[Hardware]:
         return mapping.hardware(self._api.get("/v1/hardware").payload)
+
+    def status_page(self) -> StatusPage:
+        """What https://www.replicatestatus.com says."""
+        try:
+            return status_page.status_page(self._status_page.get("").payload)
+        except (ProviderAuthError, ProviderRejected, RemoteJobNotFound) as error:
+            raise ProviderNotThere(f"{self.label}'s status page is not at {self._status_page.base_url}.") from error
 
     def webhook_secret(self) -> str:
         """The key that Replicate signs this account's webhooks with."""

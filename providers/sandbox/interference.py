@@ -1,4 +1,4 @@
-"""ASGI: makes the answers below `/v1` late or wrong as the fault rules say, and keeps count of the requests."""
+"""ASGI: makes the answers below `/v1` and of the status page late or wrong as the fault rules say, and counts them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from . import status_page
 from .clock import from_iso
 from .faults import FaultBook, FaultKind, FaultRule
 from .traffic import Traffic
@@ -44,7 +45,7 @@ class Interference:
         self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1"):
+        if scope["type"] != "http" or not scope["path"].startswith(("/v1", status_page.PATH)):
             await self._app(scope, receive, send)
             return
         seconds, rule = self._faults.judge(scope["method"], scope["path"])

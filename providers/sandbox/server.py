@@ -25,6 +25,7 @@ from .files import Files
 from .interference import Interference
 from .options import Options
 from .payloads import problem
+from .status_page import StatusPage
 from .traffic import Traffic
 from .webhooks import Webhooks
 
@@ -56,6 +57,7 @@ def create_app(options: Options | None = None) -> ASGIApp:
     routes = [
         *Api(account).routes(),
         *Files(account.clock).routes(),
+        *StatusPage(account.clock).routes(),
         *Control(account, faults, traffic, webhooks).routes(),
     ]
 

@@ -84,6 +84,8 @@ def test_cookies_are_for_our_own_pages_and_out_of_scripts_reach(client: Client) 
         ("/api/cloud/jobs", b"limit=5&sync_active=true", True),
         ("/api/cloud/providers/replicate/validate", b"", True),
         ("/api/cloud/providers/replicate/token", b"", True),
+        ("/api/cloud/providers/replicate/config", b"", True),
+        ("/api/cloud/replicate/status", b"", True),
         ("/admin/jobs/providercredential/add/", b"", True),
         ("/admin/jobs/unifiedjob/", b"", True),
         ("/admin/jobs/unifiedjob/5/change/", b"", False),

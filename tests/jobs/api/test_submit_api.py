@@ -96,7 +96,7 @@ def test_submitted_job_waits_in_the_queue_with_all_that_it_was_submitted_with(cl
         "idempotent_hit": False,
         "data_uploaded": False,
         "cost_limit_warning": None,
-        "quota_warnings": [],
+        "quota_warnings": ["No archive goes with this job, so its trainer gets nothing of your own machine: images."],
         "error": None,
         "queue_position": 1,
     }
