@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import uuid
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -74,7 +74,7 @@ def _content(content_type: str, body: bytes) -> tuple[str, str, bytes]:
     parts = body.split(b"--" + boundary[1].encode()) if boundary else []
     for part in parts[1:]:
         head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        headers = BytesHeaderParser().parsebytes(head)
+        headers = HeaderParser().parsestr(head.decode("utf-8", errors="replace"))
         if headers.get_param("name", header="content-disposition") == "content":
             content = content.removesuffix(b"\r\n")
             return headers.get_filename() or "", headers.get_content_type(), content
