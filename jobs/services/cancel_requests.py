@@ -115,13 +115,17 @@ def _take(answered: Sequence[tuple[UnifiedJob, Answer]]) -> dict[int, ProviderEr
     for source, some in snapshots.items():
         _applied, unfit = apply_fit(some, source=source)
         outcome |= {jobs[failure.external_id].pk: failure.error for failure in unfit if failure.external_id in jobs}
+    now = timezone.now()
     taken = [pk for pk, error in outcome.items() if error is None]
     heard = UnifiedJob.objects.filter(pk__in=taken)
     heard.exclude(cancel_error="").update(cancel_error="")
-    heard.active().filter(cancel_accepted_at__isnull=True).update(cancel_accepted_at=timezone.now())
+    heard.active().filter(cancel_accepted_at__isnull=True).update(cancel_accepted_at=now)
     for job, _ in answered:
         if (error := outcome[job.pk]) is not None:
             _record(job, error)
+        else:
+            job.cancel_accepted_at = job.cancel_accepted_at or now
+            _pause(job)
     logger.info("ends asked for", jobs=len(answered), heard=len(taken))
     return outcome
 

@@ -1,5 +1,6 @@
 """Budgets of single jobs: what they mean, who is told, and what happens at the end (jobs.services.budgets)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from jobs.models import AuditEntry, StatusChange, UnifiedJob
 from jobs.pricing import Price, PriceBook
 from jobs.services import budgets, sync
 from jobs.services.cancel_requests import pursue_cancellations
+from jobs.services.cancel_wishes import note_wish
 from jobs.services.lookup import InvalidState
 from tests.conftest import MakeJob
 from tests.sandbox_server import RunningSandbox
@@ -141,6 +143,16 @@ def test_raised_budget_is_told_of_anew_and_withdraws_a_wish_that_nobody_took(mak
     assert job.budget_told_percent == 0
     assert budgets.watch() == 1
     assert known(job).budget_told_percent == 50
+
+
+def test_person_who_wants_the_same_as_the_budget_is_not_overruled_by_a_greater_one(make_job: MakeJob) -> None:
+    job = hour_old(make_job, budget_usd=Decimal(5))
+    budgets.watch()
+    first = known(job).cancel_requested_at
+    note_wish(replace(SYSTEM, name="ann"), job.pk)
+    assert (known(job).cancel_requested_at, job.cancel_requested_by) == (first, "ann")
+    budgets.set_budget(SYSTEM, job.job_id, Decimal(10))
+    assert known(job).is_cancelling
 
 
 def test_wish_that_the_provider_has_taken_cannot_be_withdrawn(make_job: MakeJob) -> None:

@@ -156,6 +156,8 @@ def test_asking_again_asks_the_provider_again_and_keeps_the_first_wish(sandbox: 
 def test_a_tick_leaves_a_wish_alone_until_its_pause_is_over(sandbox: RunningSandbox) -> None:
     job = running(sandbox, ignores_cancel=True)
     cancelling.cancel_job(SYSTEM, job.job_id)
+    # What the provider has taken is not asked for again at once.
+    assert int(coordination.client().ttl(coordination.key(f"cancel:{job.pk}"))) > 30  # type: ignore[arg-type]
     assert pursue_cancellations() == 0
     let_pauses_end()
     assert pursue_cancellations() == 1
