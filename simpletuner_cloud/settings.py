@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from jobs import known_secrets
 from jobs.outgoing_urls import Rules
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
 from jobs.webhook_url import LOOPBACK_HOSTS
@@ -108,7 +109,8 @@ REDIS_KEY_PREFIX = f"simpletuner:{STORE_MODE.value}:"
 
 REPLICATE_API_BASE_URL = env.url("REPLICATE_API_BASE_URL", "https://api.replicate.com", schemes=("https", "http"))
 SANDBOX_URL = env.url("SIMPLETUNER_SANDBOX_URL", "http://127.0.0.1:8002", schemes=("http",))
-SANDBOX_TOKEN = env.text("SIMPLETUNER_SANDBOX_TOKEN", "sandbox-token-not-a-secret")
+DEFAULT_SANDBOX_TOKEN = "sandbox-token-not-a-secret"
+SANDBOX_TOKEN = env.text("SIMPLETUNER_SANDBOX_TOKEN", DEFAULT_SANDBOX_TOKEN)
 LIVE_PROVIDERS = {"replicate": {"base_url": REPLICATE_API_BASE_URL}}
 PROVIDERS = {
     "replicate": (
@@ -279,6 +281,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(STORE_DIR / "beat-schedule")
+
+# Whatever is logged or shown of an error, these are masked in it.
+DEFAULT_EXCEPTION_REPORTER = "simpletuner_cloud.debug_pages.MaskingReporter"
+known_secrets.remember(REPLICATE_API_TOKEN, SECRET_KEY, *CREDENTIALS_KEYS)
+if SANDBOX_TOKEN != DEFAULT_SANDBOX_TOKEN:
+    known_secrets.remember(SANDBOX_TOKEN)
+for address in (DATABASE_URL, REDIS_URL):
+    known_secrets.remember_password(address)
 
 LOGGING_CONFIG = None
 LOG_FILE = Path(env.text("SIMPLETUNER_LOG_FILE", str(HOME / "server.log"))).expanduser().resolve()

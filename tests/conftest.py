@@ -37,7 +37,13 @@ MakeSnapshot = Callable[..., JobSnapshot]
 
 
 # Files that take long, so that no process is left alone with one in the end; the first does not disturb the second.
-LONG_FILES = ("chaos/test_chaos.py", "properties/test_store_machine.py", "test_processes.py", "test_whole_system.py")
+LONG_FILES = (
+    "chaos/test_chaos.py",
+    "properties/test_store_machine.py",
+    "test_processes.py",
+    "test_planted_secrets.py",
+    "test_whole_system.py",
+)
 
 
 @pytest.hookimpl(trylast=True)
