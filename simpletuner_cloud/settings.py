@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from jobs import known_secrets
 from jobs.outgoing_urls import Rules
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
 from jobs.webhook_url import LOOPBACK_HOSTS
@@ -118,7 +119,8 @@ REPLICATE_STATUS_URL = env.url(
     "REPLICATE_STATUS_URL", "https://www.replicatestatus.com/api/v1/summary", schemes=("https", "http")
 )
 SANDBOX_URL = env.url("SIMPLETUNER_SANDBOX_URL", "http://127.0.0.1:8002", schemes=("http",))
-SANDBOX_TOKEN = env.text("SIMPLETUNER_SANDBOX_TOKEN", "sandbox-token-not-a-secret")
+DEFAULT_SANDBOX_TOKEN = "sandbox-token-not-a-secret"
+SANDBOX_TOKEN = env.text("SIMPLETUNER_SANDBOX_TOKEN", DEFAULT_SANDBOX_TOKEN)
 LIVE_PROVIDERS = {"replicate": {"base_url": REPLICATE_API_BASE_URL}}
 PROVIDERS = {
     "replicate": (
@@ -329,6 +331,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "simpletuner_cloud.beat:SharedScheduler"
+
+# Whatever is logged or shown of an error, these are masked in it.
+DEFAULT_EXCEPTION_REPORTER = "simpletuner_cloud.debug_pages.MaskingReporter"
+known_secrets.remember(REPLICATE_API_TOKEN, SECRET_KEY, *CREDENTIALS_KEYS)
+if SANDBOX_TOKEN != DEFAULT_SANDBOX_TOKEN:
+    known_secrets.remember(SANDBOX_TOKEN)
+for address in (DATABASE_URL, REDIS_URL):
+    known_secrets.remember_password(address)
 
 LOGGING_CONFIG = None
 LOG_FILE = Path(env.text("SIMPLETUNER_LOG_FILE", str(HOME / "server.log"))).expanduser().resolve()

@@ -55,6 +55,7 @@ LONG_FILES = (
     "properties/test_store_machine.py",
     "test_two_nodes.py",
     "test_processes.py",
+    "test_planted_secrets.py",
     "test_whole_system.py",
 )
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from jobs import waiting_token
 from jobs.access import SYSTEM, Actor
+from jobs.known_secrets import remember
 from jobs.models import AuditOutcome, ProviderCredential
 from jobs.services import audit
 from jobs.services.call_governor import forget_breaker
@@ -90,6 +91,7 @@ def set_token(actor: Actor, provider: str, token: str, *, check: bool = True) ->
     token is not ours to keep.
     """
     token = checked_token(token)
+    remember(token)
     _require_storable(provider)
     try:
         account = _try(provider, token) if check else _("It was not checked.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import structlog
 from django.db import InterfaceError, OperationalError
 
+from jobs.known_secrets import remember
 from jobs.models import ProviderCredential
 from jobs.token_cipher import TokenUnreadable, decrypt
 from providers import registry
@@ -76,7 +77,7 @@ def _read(provider: str, ciphertext: bytes, before: _Held | None, now: float) ->
     if not ciphertext:
         return _Held(ciphertext, None, "", now)
     try:
-        return _Held(ciphertext, decrypt(ciphertext), "", now)
+        token = decrypt(ciphertext)
     except TokenUnreadable as error:
         problem = (
             f"{registry.get_label(provider)} is not configured: its stored token cannot be read, as {error}. Start "
@@ -86,3 +87,5 @@ def _read(provider: str, ciphertext: bytes, before: _Held | None, now: float) ->
         if before is None or before.problem != problem:
             logger.error("stored token cannot be read", provider=provider, reason=str(error))
         return _Held(ciphertext, None, problem, now)
+    remember(token)
+    return _Held(ciphertext, token, "", now)

@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from jobs.services import queue_actions
+from jobs.access import SYSTEM
+from jobs.services import cancelling
 from jobs.services.dispatch import processor
 from tests.jobs.dispatch_helpers import entry_of, limit, submit
 from tests.sandbox_server import RunningSandbox
@@ -24,7 +25,7 @@ def test_queue_is_a_link_away_and_follows_what_happens(page: Page, web: str, san
     processor.process()
     expect(rows.filter(has_text="first")).to_contain_text("Running")
     expect(rows.filter(has_text="second")).to_contain_text("1 of 1 slots are in use")
-    queue_actions.cancel_unsent(second.pk, by="ada")
+    cancelling.cancel_job(SYSTEM, second.job_id)
     expect(rows).to_have_count(1)
 
 
