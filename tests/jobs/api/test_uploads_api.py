@@ -126,6 +126,19 @@ def test_form_without_the_file_and_body_without_a_length_are_refused(client: Cli
     assert files() == []
 
 
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data", "multipart/form-data; boundary=", f"multipart/form-data; boundary={'x' * 300}"]
+)
+def test_form_that_is_none_is_refused_in_words(client: Client, kind: str) -> None:
+    answer = client.post(UPLOADS, b"--x\r\n\r\n", content_type=kind)
+    assert (answer.status_code, answer.json()["code"]) == (400, "unreadable_form")
+
+
+def test_form_with_too_many_fields_is_refused_in_words(client: Client) -> None:
+    answer = client.post(UPLOADS, {f"f{number}": "" for number in range(1100)})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
 @pytest.mark.parametrize("way", ["form", "body"])
 def test_archive_that_grows_too_large_is_refused_and_nothing_is_left(
     client: Client, monkeypatch: pytest.MonkeyPatch, way: str
@@ -295,6 +308,23 @@ def test_hundred_megabytes_are_written_without_being_held_in_memory(web: str) ->
 def test_announced_size_beyond_the_limit_is_refused_before_anything_arrives(web: str) -> None:
     with announce(web, archives.MAX_ARCHIVE_BYTES + 1) as connection:
         assert connection.recv(65536).startswith(b"HTTP/1.1 413")
+    assert files() == []
+
+
+@pytest.mark.parametrize(("path", "field"), [(UPLOADS, "file"), ("/jobs/new", "archive")])
+def test_form_whose_announced_size_is_beyond_the_limit_is_refused_when_its_file_begins(
+    web: str, path: str, field: str
+) -> None:
+    page = requests.get(f"{web}/jobs/new", timeout=10)
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    assert token
+    head = f'--x\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{token[1]}\r\n'
+    head += f'--x\r\nContent-Disposition: form-data; name="{field}"; filename="x.zip"\r\n\r\n'
+    kind = f"multipart/form-data; boundary=x\r\nCookie: csrftoken={page.cookies['csrftoken']}"
+    with announce(web, archives.MAX_ARCHIVE_BYTES + 8 * 1024**2, path, kind) as connection:
+        # The parser asks for a piece at a time.
+        connection.sendall(head.encode() + zip_bytes(200_000))
+        assert connection.recv(65536).split()[1] == (b"413" if path == UPLOADS else b"400")
     assert files() == []
 
 
