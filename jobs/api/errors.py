@@ -6,9 +6,10 @@ from typing import Any
 
 import structlog
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
 from django.template.loader import get_template
 from django.views.decorators.csrf import csrf_exempt
@@ -64,6 +65,9 @@ OWN_ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
     (ProviderRateLimited, status.HTTP_429_TOO_MANY_REQUESTS, "provider_rate_limited"),
     (ProviderError, status.HTTP_502_BAD_GATEWAY, "provider_error"),
     (RequestDataTooBig, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "body_too_large"),
+    (MultiPartParserError, status.HTTP_400_BAD_REQUEST, "unreadable_form"),
+    # Too many fields, a file name that is a path, and what else Django takes no part in.
+    (SuspiciousOperation, status.HTTP_400_BAD_REQUEST, "bad_request"),
     (Http404, status.HTTP_404_NOT_FOUND, "not_found"),
     (PermissionDenied, status.HTTP_403_FORBIDDEN, "permission_denied"),
 )

@@ -16,7 +16,7 @@ from jobs.models import JobSubmission
 from jobs.services import retrying, submitting
 from jobs.services.archives import is_available
 from jobs.services.submission_plans import Request
-from jobs.services.submission_sources import submission_of
+from jobs.services.submission_sources import shown_webhook_url, submission_of
 from providers.masking import masked
 
 PROBLEM = serializers.Problem
@@ -95,7 +95,7 @@ def _submission(found: JobSubmission) -> dict[str, Any]:
         "config": masked(found.config),
         "dataloader_config": masked(found.dataloader_config),
         "hardware_profile": found.hardware_profile,
-        "webhook_url": masked(found.webhook_url, "webhook_url"),
+        "webhook_url": shown_webhook_url(found.webhook_url),
         "tracker_run_name": found.tracker_run_name,
         "archive": archive
         and {

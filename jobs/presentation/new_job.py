@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from jobs.models import DatasetArchive, HardwarePrice, TrainingConfig
 from jobs.presentation.formats import money
 from jobs.services.archives import MAX_ARCHIVE_BYTES, is_available
-from jobs.services.submission_sources import Material
+from jobs.services.submission_sources import Material, shown_webhook_url
 from jobs.training_config import setting
 from providers import names
 from providers.masking import masked
@@ -84,6 +84,7 @@ def filled_form(material: Material) -> dict[str, Any]:
         "config_name": material.config_name,
         "hardware_profile": material.hardware_profile or DEFAULT_PROFILE,
         "tracker_run_name": material.tracker_run_name,
+        "webhook_url": shown_webhook_url(material.webhook_url),
         "reuse_archive": material.archive is not None,
     }
 

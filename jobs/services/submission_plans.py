@@ -13,7 +13,7 @@ from jobs.models import DatasetArchive, UnifiedJob
 from jobs.models.queue import MAXIMUM_PRIORITY
 from jobs.services import archives
 from jobs.services.lookup import JobNotFound, get_job
-from jobs.services.submission_sources import Material, named_material
+from jobs.services.submission_sources import Material, named_material, shown_webhook_url
 from jobs.services.training_configs import require_unmasked
 from jobs.training_config import MAX_NAME_CHARACTERS, InvalidField, separate, setting
 from jobs.webhook_url import check_webhook_url
@@ -87,7 +87,7 @@ def plan(actor: Actor, request: Request) -> Plan:
         config=material.config,
         datasets=material.datasets,
         config_name=_name(request, material, run_name),
-        webhook_url=_webhook_url(request.webhook_url or material.webhook_url),
+        webhook_url=_webhook_url(request, material),
         tracker_run_name=run_name,
         archive=archive,
         priority=request.priority,
@@ -144,9 +144,13 @@ def _not_sent(material: Material, archive: DatasetArchive | None) -> tuple[str, 
     return (f"No archive goes with this job, so its trainer gets nothing of your own machine: {', '.join(local)}.",)
 
 
-def _webhook_url(url: str) -> str:
+def _webhook_url(request: Request, material: Material) -> str:
+    url = request.webhook_url or material.webhook_url
     if not url:
         return ""
+    earlier = request.masked_from.webhook_url if request.masked_from else ""
+    if earlier and url == shown_webhook_url(earlier):
+        url = earlier
     try:
         return check_webhook_url(url)
     except ValueError as error:

@@ -13,6 +13,7 @@ from jobs.services.lookup import InvalidState
 from jobs.services.training_configs import NAME, ConfigNotFound
 from jobs.training_config import InvalidField, separate
 from providers import profiles
+from providers.masking import masked
 
 # What a trainer is given its configuration by.
 CONFIG_INPUT, DATASETS_INPUT = "config_json", "dataloader_json"
@@ -46,6 +47,11 @@ def submission_of(job: UnifiedJob) -> JobSubmission:
     if found is None:
         raise SubmissionNotFound(job.job_id)
     return found
+
+
+def shown_webhook_url(url: str) -> str:
+    """A webhook's URL as it may be shown: what stands in it may be a key of its own."""
+    return str(masked(url, "webhook_url")) if url else ""
 
 
 def stored_material(config: TrainingConfig) -> Material:

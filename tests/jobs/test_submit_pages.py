@@ -231,16 +231,23 @@ def test_stored_configuration_is_loaded_masked_and_submitted_whole(client: Clien
 def test_job_is_cloned_with_its_secrets_and_its_archive(client: Client) -> None:
     upload = client.post("/api/cloud/uploads?name=s.zip", zip_bytes(), content_type="application/zip").json()
     config = CONFIG | {"hub_token": SECRET}
-    job = submit(config=config, config_name="p", hardware_profile="l40s-x4", upload_id=upload["upload_id"])
+    hook = "https://hooks.example.com/key-123456"
+    job = submit(
+        config=config, config_name="p", hardware_profile="l40s-x4", upload_id=upload["upload_id"], webhook_url=hook
+    )
     html = page(client, f"{NEW}?from={job.job_id}")
     assert SECRET not in html
     assert '<option value="l40s-x4"' in html
     assert re.search(r'<option value="l40s-x4"[^>]* selected', html)
     assert "s.zip" in html
-    post(client, source_job=job.job_id, config=field(html, "config"), reuse_archive="on", config_name="p2")
+    assert hook not in html
+    shown = re.search(r'name="webhook_url" [^>]*value="([^"]+)"', html)
+    assert shown
+    values = {"config": field(html, "config"), "webhook_url": shown[1], "reuse_archive": "on", "config_name": "p2"}
+    post(client, source_job=job.job_id, **values)
     clone = JobSubmission.objects.exclude(job=job).get()
     assert (clone.config, clone.archive_id) == (config, job.submission.archive_id)
-    assert (clone.retry_of, clone.job.config_name) == (None, "p2")
+    assert (clone.retry_of, clone.job.config_name, clone.webhook_url) == (None, "p2", hook)
 
 
 def test_job_whose_provider_tells_its_configuration_is_cloned_too(client: Client, make_job: MakeJob) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 import resource
 import socket
 import tarfile
@@ -21,6 +22,7 @@ from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from jobs.access import Actor
 from jobs.models import AuditEntry, DatasetArchive, JobSubmission, UnifiedJob
@@ -124,6 +126,19 @@ def test_form_without_the_file_and_body_without_a_length_are_refused(client: Cli
     assert files() == []
 
 
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data", "multipart/form-data; boundary=", f"multipart/form-data; boundary={'x' * 300}"]
+)
+def test_form_that_is_none_is_refused_in_words(client: Client, kind: str) -> None:
+    answer = client.post(UPLOADS, b"--x\r\n\r\n", content_type=kind)
+    assert (answer.status_code, answer.json()["code"]) == (400, "unreadable_form")
+
+
+def test_form_with_too_many_fields_is_refused_in_words(client: Client) -> None:
+    answer = client.post(UPLOADS, {f"f{number}": "" for number in range(1100)})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
 @pytest.mark.parametrize("way", ["form", "body"])
 def test_archive_that_grows_too_large_is_refused_and_nothing_is_left(
     client: Client, monkeypatch: pytest.MonkeyPatch, way: str
@@ -224,21 +239,32 @@ def test_files_that_nobody_knows_are_deleted_after_a_day(client: Client) -> None
     assert set(files()) == {kept.path, young}
 
 
-def test_forms_elsewhere_leave_no_file_on_the_disk(client: Client, make_job: MakeJob) -> None:
+def test_archive_that_was_taken_for_a_job_meanwhile_is_not_deleted(client: Client, make_job: MakeJob) -> None:
+    archive = uploaded(client, hours=100)
+    use(archive, make_job(status="pending", external_id=None), hours=0)
+    assert leftovers._delete(archive.pk) is False
+    assert files() == [archive.path]
+
+
+def test_forms_elsewhere_leave_no_file_on_the_disk(client: Client, make_job: MakeJob, settings: Settings) -> None:
+    # Where Django would put it.
+    settings.FILE_UPLOAD_TEMP_DIR = "/nowhere"
     job = make_job(status="failed")
-    answer = client.post(f"/api/cloud/jobs/{job.job_id}/retry", {"file": SimpleUploadedFile("x.zip", zip_bytes())})
-    assert answer.status_code == 409
+    form = {"file": SimpleUploadedFile("x.zip", zip_bytes(3_000_000))}
+    assert client.post(f"/api/cloud/jobs/{job.job_id}/retry", form).status_code == 409
     assert files() == []
 
 
 # Through the real server
 
 
-def announce(url: str, size: int, path: str = f"{UPLOADS}?name=x.zip") -> socket.socket:
+def announce(
+    url: str, size: int, path: str = f"{UPLOADS}?name=x.zip", content_type: str = "application/zip"
+) -> socket.socket:
     """Begin an upload of that size, and send nothing of it yet."""
     host = urlsplit(url)
     connection = socket.create_connection((host.hostname or "", host.port or 0), timeout=20)
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/zip\r\nContent-Length: {size}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\nContent-Length: {size}\r\n\r\n"
     connection.sendall(head.encode())
     return connection
 
@@ -285,12 +311,49 @@ def test_announced_size_beyond_the_limit_is_refused_before_anything_arrives(web:
     assert files() == []
 
 
+@pytest.mark.parametrize(("path", "field"), [(UPLOADS, "file"), ("/jobs/new", "archive")])
+def test_form_whose_announced_size_is_beyond_the_limit_is_refused_when_its_file_begins(
+    web: str, path: str, field: str
+) -> None:
+    page = requests.get(f"{web}/jobs/new", timeout=10)
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    assert token
+    head = f'--x\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{token[1]}\r\n'
+    head += f'--x\r\nContent-Disposition: form-data; name="{field}"; filename="x.zip"\r\n\r\n'
+    kind = f"multipart/form-data; boundary=x\r\nCookie: csrftoken={page.cookies['csrftoken']}"
+    with announce(web, archives.MAX_ARCHIVE_BYTES + 8 * 1024**2, path, kind) as connection:
+        # The parser asks for a piece at a time.
+        connection.sendall(head.encode() + zip_bytes(200_000))
+        assert connection.recv(65536).split()[1] == (b"413" if path == UPLOADS else b"400")
+    assert files() == []
+
+
 def test_upload_that_breaks_off_leaves_nothing(web: str) -> None:
     with announce(web, 2_000_000) as connection:
         connection.sendall(zip_bytes(500_000))
         until(files)
     until(lambda: not files())
     assert not DatasetArchive.objects.exists()
+
+
+@pytest.mark.parametrize("path", [UPLOADS, "/jobs/new"])
+def test_form_that_breaks_off_in_its_file_makes_nothing(web: str, path: str) -> None:
+    page = requests.get(f"{web}/jobs/new", timeout=10)
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    assert token
+    texts = {"csrfmiddlewaretoken": token[1], "config": "{}"}
+    parts = [f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in texts.items()]
+    field = "archive" if path == "/jobs/new" else "file"
+    parts.append(f'--x\r\nContent-Disposition: form-data; name="{field}"; filename="x.zip"\r\n\r\n')
+    kind = f"multipart/form-data; boundary=x\r\nCookie: csrftoken={page.cookies['csrftoken']}"
+    with announce(web, 2_000_000, path, kind) as connection:
+        connection.sendall("".join(parts).encode() + zip_bytes(500_000))
+        until(files)
+    until(lambda: not files())
+    # The page that tells of it is made before the thread is free.
+    requests.get(f"{web}/api/cloud/health/live", timeout=10)
+    assert not DatasetArchive.objects.exists()
+    assert not UnifiedJob.objects.exists()
 
 
 def test_upload_that_stalls_is_given_up(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
