@@ -115,9 +115,12 @@ def watch() -> int:
     A mark is told once. At the last one the job's end is wished for, which the next tick puts to its provider. The
     number of queries does not depend on how many budgets there are.
     """
+    watched = UnifiedJob.objects.active().filter(budget_usd__isnull=False, budget_told_percent__lt=FULL)
+    jobs = list(watched.only(*WATCHED))
+    if not jobs:
+        return 0
     prices, now = HardwarePrice.objects.book(), timezone.now()
-    jobs = UnifiedJob.objects.active().filter(budget_usd__isnull=False, budget_told_percent__lt=FULL)
-    news = [job.pk for job in jobs.only(*WATCHED) if _mark(job, prices, now) > job.budget_told_percent]
+    news = [job.pk for job in jobs if _mark(job, prices, now) > job.budget_told_percent]
     if not news:
         return 0
     with transaction.atomic():

@@ -16,7 +16,7 @@ from jobs import events
 from jobs.access import SYSTEM, VIEW_ALL, VIEW_OWN, Actor
 from jobs.budgets import Standing, running_cost
 from jobs.lifecycle import Source
-from jobs.models import AuditEntry, StatusChange, UnifiedJob
+from jobs.models import AuditEntry, HardwarePrice, StatusChange, UnifiedJob
 from jobs.pricing import Price, PriceBook
 from jobs.services import budgets, sync
 from jobs.services.cancel_requests import pursue_cancellations
@@ -194,6 +194,23 @@ def test_budget_that_cannot_be_watched_says_so(make_job: MakeJob) -> None:
     assert "cannot be watched" in found.message
 
 
+def test_mark_that_another_process_tells_meanwhile_is_told_once(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = hour_old(make_job, budget_usd=Decimal(5))
+    read_prices = HardwarePrice.objects.book
+    others: list[int] = []
+
+    def prices_after_another_tick() -> PriceBook:
+        monkeypatch.setattr(HardwarePrice.objects, "book", read_prices)
+        others.append(budgets.watch())
+        return read_prices()
+
+    monkeypatch.setattr(HardwarePrice.objects, "book", prices_after_another_tick)
+    assert (budgets.watch(), others) == (0, [1])
+    assert AuditEntry.objects.filter(target=job.job_id, action="job.budget.reached").count() == 1
+
+
 def test_tick_costs_the_same_queries_for_any_number_of_budgets(make_job: MakeJob) -> None:
     counts = []
     for number in (2, 30):
@@ -208,6 +225,10 @@ def test_tick_costs_the_same_queries_for_any_number_of_budgets(make_job: MakeJob
     with CaptureQueriesContext(connection) as queries:
         budgets.watch()
     assert len(queries) == 3
+    UnifiedJob.objects.all().delete()
+    with CaptureQueriesContext(connection) as queries:
+        budgets.watch()
+    assert len(queries) == 1
 
 
 def test_job_page_shows_the_reckoning_and_the_budget(client: Client, make_job: MakeJob) -> None:
