@@ -288,6 +288,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "jobs.api.schema.add_refusals",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "JobStatusEnum": "jobs.api.serializers.JOB_STATUSES",
         "QueueStatusEnum": "jobs.api.queue_serializers.QUEUE_STATUSES",

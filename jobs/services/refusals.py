@@ -19,6 +19,7 @@ def note(actor: Actor, method: str, path: str) -> None:
     if rate_limits.take(f"refusals:{actor.user_id}", MOST, WITHIN_SECONDS) is not None:
         return
     try:
-        audit.record(actor, "request", path, outcome=AuditOutcome.REFUSED, method=method)
+        # PostgreSQL stores no NUL, which an address may hold.
+        audit.record(actor, "request", path.replace("\x00", "\ufffd"), outcome=AuditOutcome.REFUSED, method=method)
     except DatabaseError as error:
         logger.warning("refusal not recorded", error=str(error))

@@ -7,15 +7,16 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import requires_csrf_token
 
+from jobs.access import NOBODY, Actor
 from jobs.services import refusals
-from jobs.views.actor import actor_of
 
 API = "/api/"
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
     """A page or an action that one's role does not have; it is written to the audit log."""
-    actor = actor_of(request)
+    # What is refused on the way in has no actor yet.
+    actor: Actor = getattr(request, "actor", NOBODY)
     if actor.user_id is not None:
         refusals.note(actor, request.method or "", request.path)
     if request.path_info.startswith(API):

@@ -196,6 +196,13 @@ def test_anothers_job_is_not_there(
 
 
 @pytest.mark.django_db
+def test_refused_address_may_hold_anything(as_reader: Any) -> None:
+    for odd in ("%00", "%F0%9F%92%A9", "x" * 2000):
+        assert as_reader(f"/api/cloud/jobs/{odd}/cancel", "POST", role="viewer").status_code == 403
+    assert AuditEntry.objects.filter(action="request").count() == 3
+
+
+@pytest.mark.django_db
 def test_own_job_is_there_and_a_lead_sees_everybodys(
     as_reader: Any, make_job: MakeJob, make_account: MakeAccount
 ) -> None:
@@ -270,6 +277,18 @@ def test_loop_of_writes_meets_a_wall_and_reads_do_not(
 def test_owner_alone_on_the_machine_meets_no_wall(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttling, "WRITES", 1)
     assert [client.delete("/api/cloud/jobs/none").status_code for _ in range(5)] == [404] * 5
+
+
+def test_published_schema_says_that_one_may_be_refused(client: Client, db: None) -> None:
+    paths = client.get("/api/schema", headers={"accept": "application/json"}).json()["paths"]
+    told = {
+        (path, method): {status for status in operation["responses"] if status in ("401", "403", "429")}
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    }
+    assert told[("/api/cloud/jobs", "get")] == {"401", "403"}
+    assert told[("/api/cloud/jobs/sync", "post")] == {"401", "403", "429"}
+    assert told[("/api/cloud/health/live", "get")] == set()
 
 
 @pytest.mark.django_db
