@@ -4,6 +4,7 @@ Runs the product on an empty store with one ended job, whose log has 100,000 lin
 colours, warnings, tracebacks, lines that wrap. It then scrolls as one would, and counts what the browser draws.
 """
 
+import json
 import os
 import random
 import sys
@@ -93,7 +94,7 @@ def log_lines(count: int) -> Iterator[str]:
         number += 1
 
 
-def measure(page: Any, address: str) -> None:
+def measure(browser: Any, page: Any, address: str) -> None:
     """Open the log and scroll through it; prints one line for each thing."""
     # What was measured before is in no cache any more.
     page.goto("about:blank")
@@ -127,10 +128,12 @@ def measure(page: Any, address: str) -> None:
             page.wait_for_timeout(200)
             page.evaluate("frames.length = 0; longTasks.length = 0")
             before = busy_seconds(session)
+            browser.start_tracing(page=page, categories=["disabled-by-default-devtools.timeline", "toplevel"])
             nodes = page.evaluate(script, argument)
+            longest = longest_task(browser.stop_tracing())
             busy = busy_seconds(session) - before
             frames, tasks = page.evaluate("[frames, longTasks]")
-            work = f"{1000 * busy / len(frames):.1f} ms of work a frame"
+            work = f"{1000 * busy / len(frames):.1f} ms of work a frame, {longest:.0f} in the longest task"
             show(
                 f"{what}, {name}",
                 f"{spread(frames)}; {work}; {len(tasks)} tasks over 50 ms{worst(tasks)}; {nodes} nodes",
@@ -149,6 +152,18 @@ def measure(page: Any, address: str) -> None:
 def busy_seconds(session: Any) -> float:
     metrics = session.send("Performance.getMetrics")["metrics"]
     return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+
+
+def longest_task(trace: bytes) -> float:
+    """Milliseconds of processor time of the longest task on the main thread of any page."""
+    events = json.loads(trace)["traceEvents"]
+    mains = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+    }
+    tasks = [event["tdur"] / 1000 for event in events if "tdur" in event and (event["pid"], event["tid"]) in mains]
+    return max(tasks, default=0.0)
 
 
 def spread(frames: list[float]) -> str:
@@ -190,7 +205,7 @@ def main() -> None:
     show("log", f"{lines:,} lines, {len(text.encode()) / 1e6:.1f} MB")
     with running_web() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"])
-        measure(browser.new_page(viewport={"width": 1280, "height": 900}), f"{url}/jobs/measured/logs")
+        measure(browser, browser.new_page(viewport={"width": 1280, "height": 900}), f"{url}/jobs/measured/logs")
         browser.close()
 
 

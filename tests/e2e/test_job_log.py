@@ -157,6 +157,17 @@ def test_lines_are_wrapped_or_not_and_stay_where_they_were(page: Page, web: str,
     assert log.evaluate(wraps)
 
 
+def test_lines_stay_in_view_while_the_window_changes(page: Page, web: str, make_job: MakeJob) -> None:
+    text = "".join(f"{number} {'x' * 300}\n" for number in range(1, 3001))
+    log = opened(page, web, ended_with(make_job, text), "#L2900")
+    expect(log.locator('[data-line="2900"]')).to_be_visible()
+    first = lines_in_view(log)[0]
+    for width in (900, 320, 500, 320, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert abs(lines_in_view(log)[0] - first) <= 1, width
+
+
 def test_a_log_is_followed_until_one_scrolls_up(
     page: Page, sandbox: RunningSandbox, web: str, make_snapshot: MakeSnapshot
 ) -> None:

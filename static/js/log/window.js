@@ -95,7 +95,7 @@ export class LineWindow {
     this.#isWrapped = isWrapped;
     this.#reckonAll();
     this.#fresh = [...this.#drawn];
-    this.#scroller.scrollTop = this.#rows.before(first) * this.#lineHeight;
+    this.#scrollBackTo(first);
     this.draw();
   }
 
@@ -155,7 +155,7 @@ export class LineWindow {
 
   #onResized() {
     const width = this.#scroller.clientWidth;
-    if (width !== this.#width) {
+    if (width > 0 && width !== this.#width) {
       const isAtEnd = this.distanceFromEnd < 1;
       const first = this.firstInView;
       this.#measure();
@@ -163,10 +163,17 @@ export class LineWindow {
       if (isAtEnd) {
         this.scrollToEnd();
       } else {
-        this.#scroller.scrollTop = this.#rows.before(first) * this.#lineHeight;
+        this.#scrollBackTo(first);
       }
     }
     this.draw();
+  }
+
+  /** After all heights have changed. */
+  #scrollBackTo(index) {
+    // A place below the old end is not to be had before there is room for it.
+    this.#resize();
+    this.#scroller.scrollTop = this.#rows.before(index) * this.#lineHeight;
   }
 
   #measure() {
