@@ -258,6 +258,19 @@ def test_emptied_jobs_that_cannot_be_ours_leave_nothing_in_question(
     assert entry_of(job).status == "running"
 
 
+def test_emptied_job_of_a_later_time_leaves_nothing_in_question(sandbox: RunningSandbox) -> None:
+    job = submit()
+    sandbox.fault("reset", method="POST", path="/v1/predictions", times=1)
+    processor.process()
+    let_pass(1500)
+    other = sandbox.add_job(kind="prediction")
+    sandbox.change_job(other["id"], input={}, data_removed=True)
+    for _ in range(looking.LOOKS_NEEDED):
+        let_pass(301)
+        processor.process()
+    assert entry_of(job).status == "running"
+
+
 def test_mark_in_the_webhook_alone_is_enough(sandbox: RunningSandbox) -> None:
     ProviderSettings.objects.create(provider="replicate", webhook_url="https://us.example/api/webhooks/replicate?a=b")
     job = submit()

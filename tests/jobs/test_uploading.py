@@ -139,7 +139,6 @@ def test_slow_upload_keeps_its_claim_tells_its_progress_and_is_not_disturbed(
     archive = stored(b"y" * 3_000_000)
     job = submit(archive=archive)
     processor.process()
-    taken_at = entry_of(job).claimed_at
     sandbox.fault("latency", seconds=1.5, method="POST", path="/v1/files")
     monkeypatch.setattr("jobs.services.dispatch.calls.RENEW_EVERY_SECONDS", 0.1)
     monkeypatch.setattr("jobs.services.dispatch.uploading.PROGRESS_EVERY_SECONDS", 0.0)
@@ -153,13 +152,13 @@ def test_slow_upload_keeps_its_claim_tells_its_progress_and_is_not_disturbed(
     while worker.is_alive() and history_of(job)[-1][1] != "uploading":
         worker.join(0.01)
     seen: set[int] = set()
+    renewals = set()
     while worker.is_alive():
         seen.add(DatasetArchive.objects.get().sent_bytes)
         assert uploading.upload_waiting() == 0, "another worker leaves it alone"
         assert looking.release_unsent() == 0
-        claimed_at = entry_of(job).claimed_at
+        renewals.add(entry_of(job).claimed_at)
         worker.join(0.1)
     assert seen > {0}
-    assert taken_at is not None
-    assert claimed_at is None or claimed_at > taken_at
+    assert len(renewals - {None}) >= 3
     assert len(at_sandbox(sandbox, job)) == 1
