@@ -19,7 +19,6 @@ RECORDED: dict[str, Any] = json.loads(
 COMMANDS: dict[str, dict[str, Any]] = RECORDED["commands"]
 PLACE = re.compile(r"\$\{([^}]+)\}")
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
-ABSENT = "absent"
 TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
@@ -130,14 +129,11 @@ class CommandLine:
 def check_reads(answer: Any, reads: Mapping[str, str]) -> None:
     """Fail unless each key is there, and of a type that the command copes with."""
     for path, kinds in reads.items():
-        *types, last = kinds.split("|")
-        may_lack = last == ABSENT
-        for value in _all_at(answer, path.split("."), path, may_lack=may_lack):
-            wanted = types if may_lack else [*types, last]
-            assert any(TYPES[kind](value) for kind in wanted), f"{path} is {value!r}, not {kinds}"
+        for value in _all_at(answer, path.split("."), path):
+            assert any(TYPES[kind](value) for kind in kinds.split("|")), f"{path} is {value!r}, not {kinds}"
 
 
-def _all_at(value: Any, names: list[str], path: str, *, may_lack: bool) -> Iterator[Any]:
+def _all_at(value: Any, names: list[str], path: str) -> Iterator[Any]:
     """Every value at a path: ``a[].b`` means each item of a list, ``a{}.b`` each value of an object."""
     if not names:
         yield value
@@ -145,13 +141,11 @@ def _all_at(value: Any, names: list[str], path: str, *, may_lack: bool) -> Itera
     name, rest = names[0], names[1:]
     bare = name.rstrip("[]{}")
     assert isinstance(value, dict), f"{path}: there is no object to read {bare} of"
-    if may_lack and bare not in value:
-        return
     assert bare in value, f"{path} is missing"
     inner = value[bare]
     items = inner if name.endswith("[]") else list(inner.values()) if name.endswith("{}") else [inner]
     for item in items:
-        yield from _all_at(item, rest, path, may_lack=may_lack)
+        yield from _all_at(item, rest, path)
 
 
 def _at(value: Any, path: str) -> Any:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.models import UnifiedJob
+from jobs.models import TrainingConfig, UnifiedJob
 from jobs.services import polling, sync
 from tests.cli.command_line import CommandLine
 from tests.conftest import MakeJob
@@ -34,3 +34,11 @@ def test_job_that_runs_is_not_deleted(cli: CommandLine, make_job: MakeJob) -> No
     assert outcome.exit_code == 1
     assert outcome.error
     assert UnifiedJob.objects.filter(pk=job.pk).exists()
+
+
+def test_job_that_waits_is_cancelled_without_asking_anybody(cli: CommandLine, sandbox: RunningSandbox) -> None:
+    TrainingConfig.objects.create(name="portrait", config={"max_train_steps": 10})
+    submitted = cli.run("jobs submit CONFIG", config="portrait", provider="replicate").answers["submit"]
+    assert cli.run("jobs cancel JOB", job_id=submitted["job_id"]).exit_code == 0
+    assert UnifiedJob.objects.get().status == "cancelled"
+    assert sandbox.requests()["total"] == 0

@@ -112,6 +112,12 @@ def test_limit_without_an_amount_is_refused(client: Client, change: dict[str, An
     assert limit_of(client.get(CONFIG).json()) == NO_LIMIT
 
 
+def test_refused_change_leaves_the_limit_as_it_was(client: Client) -> None:
+    put(client, LIMIT)
+    assert put(client, {"cost_limit_amount": None, "cost_limit_enabled": True})[0] == 400
+    assert limit_of(client.get(CONFIG).json()) == (True, 49.9, "weekly", "block")
+
+
 def test_bad_webhook_url_takes_the_limit_with_it(client: Client) -> None:
     status, body = put(client, {**LIMIT, "webhook_url": "http://elsewhere.example"})
     assert (status, list(body["errors"])) == (400, ["webhook_url"])
