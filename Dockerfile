@@ -18,7 +18,8 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     SIMPLETUNER_CLOUD_HOME=/var/lib/simpletuner \
-    SIMPLETUNER_HOST=0.0.0.0
+    SIMPLETUNER_HOST=0.0.0.0 \
+    SIMPLETUNER_ACCESS=accounts
 USER simpletuner
 EXPOSE 8001
 CMD ["python", "-m", "simpletuner_cloud.web"]

@@ -66,7 +66,7 @@ def sandbox(population: str = "none") -> Iterator[Sandbox]:
 
     running = Sandbox(population)
     settings.PROVIDERS["replicate"]["base_url"] = running.url
-    registry.get_provider.cache_clear()
+    registry.forget_providers()
     try:
         yield running
     finally:

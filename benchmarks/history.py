@@ -42,7 +42,7 @@ def main() -> None:
         call_command("migrate", verbosity=0)
         provider = Sandbox(str(jobs))
         settings.PROVIDERS["replicate"]["base_url"] = provider.url
-        registry.get_provider.cache_clear()
+        registry.forget_providers()
         try:
             walk(f"{jobs:,} jobs into an empty store", provider)
             walk(f"{jobs:,} known jobs", provider)

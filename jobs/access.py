@@ -1,7 +1,7 @@
 """Who may do what: the permissions, what each role has of them, and the person or program that acts. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 VIEW_OWN = "jobs.view_own_jobs"
 VIEW_ALL = "jobs.view_all_jobs"
@@ -26,6 +26,8 @@ PERMISSIONS: Mapping[str, str] = {
     MANAGE_ACCOUNTS: "May manage accounts, teams and everybody's API keys, and read the audit log",
 }
 EVERYTHING = frozenset(PERMISSIONS)
+# Who may do so with everybody's jobs may do so with their own.
+WIDER: Mapping[str, str] = {VIEW_OWN: VIEW_ALL, CANCEL_OWN: CANCEL_ALL}
 
 # Each role may do what the one before it may, and more.
 VIEWER = frozenset({VIEW_OWN})
@@ -35,6 +37,7 @@ ROLES: Mapping[str, frozenset[str]] = {"viewer": VIEWER, "researcher": RESEARCHE
 # The queue's priority of what somebody of a role submits; the highest of several roles counts.
 ROLE_PRIORITIES: Mapping[str, int] = {"viewer": 0, "researcher": 10, "lead": 20, "admin": 30}
 DEFAULT_PRIORITY = 10
+KEY_VIA = "key "
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,17 @@ class Actor:
     address: str = ""
     priority: int = DEFAULT_PRIORITY
 
+    @property
+    def is_program(self) -> bool:
+        """Whether an API key stands for them, and not they themselves."""
+        return self.via.startswith(KEY_VIA)
+
     def can(self, permission: str) -> bool:
-        return permission in self.permissions
+        return permission in self.permissions or WIDER.get(permission) in self.permissions
+
+    def limited_to(self, scopes: Iterable[str]) -> "Actor":
+        """The same actor with no more than these permissions."""
+        return replace(self, permissions=self.permissions & frozenset(scopes))
 
     def may_see(self, owner_id: int | None) -> bool:
         """Whether a job of that owner exists for this actor at all."""
@@ -68,4 +80,6 @@ class Actor:
         return self.can(CANCEL_OWN) and owner_id is not None and owner_id == self.user_id
 
 
+# Somebody who has not said who they are.
+NOBODY = Actor(user_id=None, name="", permissions=frozenset(), via="nobody")
 SYSTEM = Actor(user_id=None, name="system", permissions=EVERYTHING, via="system")

@@ -4,43 +4,36 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from jobs import account_admin, admin_tokens  # noqa: F401  Django looks for this module alone
+from jobs.access import Actor
+from jobs.admin_rows import ReadOnlyMixin
 from jobs.lifecycle import Source
 from jobs.models import (
+    DeletedJob,
     HardwarePrice,
     HistoryWalk,
     ModelHardware,
     PollCycle,
+    ProviderCredential,
     ProviderSettings,
     QueueEntry,
     StatusChange,
     UnifiedJob,
     WebhookDelivery,
 )
-from jobs.services import cancelling, sync, webhooks
+from jobs.services import cancelling, deleting, sync, webhooks
 from jobs.services.lookup import InvalidState
 from providers.errors import ProviderError
 
 admin.site.site_header = _("SimpleTuner Cloud")
 admin.site.site_title = _("SimpleTuner Cloud")
 admin.site.index_title = _("Operation")
-
-
-class ReadOnlyMixin:
-    """Shown, but neither added, changed nor deleted by hand: these rows are the record of what happened."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
 
 
 class StatusChangeInline(ReadOnlyMixin, admin.TabularInline[StatusChange, UnifiedJob]):
@@ -81,22 +74,27 @@ class UnifiedJobAdmin(admin.ModelAdmin[UnifiedJob]):
     def has_add_permission(self, _request: HttpRequest) -> bool:
         return False
 
-    def has_delete_permission(self, _request: HttpRequest, obj: UnifiedJob | None = None) -> bool:
-        return obj is not None and obj.is_terminal
+    def has_delete_permission(self, request: HttpRequest, obj: UnifiedJob | None = None) -> bool:
+        return obj is not None and obj.is_terminal and super().has_delete_permission(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         # Deleting in bulk would take active jobs along, which go on billing unseen.
         return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
 
-    @admin.action(description=_("Sync now"))
+    @admin.action(description=_("Sync now"), permissions=["change"])
     def sync_now(self, request: HttpRequest, queryset: QuerySet[UnifiedJob]) -> None:
         """Ask the providers for the selected jobs."""
         self._each(request, queryset, lambda job: sync.refresh_job(job, source=Source.PERSON), _synced)
 
-    @admin.action(description=_("Cancel"))
+    @admin.action(description=_("Cancel"), permissions=["change"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[UnifiedJob]) -> None:
         """Ask the providers to end the selected jobs."""
-        self._each(request, queryset, lambda job: cancelling.cancel_job(job.job_id), _cancelled)
+        actor = _actor_of(request)
+        self._each(request, queryset, lambda job: cancelling.cancel_job(actor, job.job_id), _cancelled)
+
+    def delete_model(self, request: HttpRequest, obj: UnifiedJob) -> None:
+        """Delete the record, so that no sync brings it back."""
+        deleting.delete_job(_actor_of(request), obj.job_id)
 
     def _each(
         self,
@@ -109,12 +107,36 @@ class UnifiedJobAdmin(admin.ModelAdmin[UnifiedJob]):
         for job in jobs:
             try:
                 act(job)
-            except (ProviderError, InvalidState) as error:
+            except (ProviderError, InvalidState, PermissionDenied) as error:
                 self.message_user(request, f"{job}: {error}", messages.ERROR)
             else:
                 done += 1
         if done:
             self.message_user(request, tell(done), messages.SUCCESS)
+
+
+@admin.register(DeletedJob)
+class DeletedJobAdmin(admin.ModelAdmin[DeletedJob]):
+    """Jobs whose record was deleted. Whoever deletes such a row lets its job come back with the next sync."""
+
+    list_display = ("job_id", "provider", "external_id", "deleted_at", "deleted_by")
+    list_filter = ("provider",)
+    search_fields = ("=job_id", "=external_id")
+    date_hierarchy = "deleted_at"
+
+    def has_add_permission(self, _request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: DeletedJob | None = None) -> bool:
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: DeletedJob) -> None:
+        """Take the deletion back."""
+        deleting.take_back(_actor_of(request), [obj])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[DeletedJob]) -> None:
+        """Take many back."""
+        deleting.take_back(_actor_of(request), queryset)
 
 
 @admin.register(QueueEntry)
@@ -235,6 +257,15 @@ class ProviderSettingsAdmin(admin.ModelAdmin[ProviderSettings]):
     list_display = ("provider", "webhook_url")
 
 
+admin.site.register(ProviderCredential, admin_tokens.ProviderCredentialAdmin)
+
+
+def _actor_of(request: HttpRequest) -> Actor:
+    """Who acts, as the middleware found."""
+    actor: Actor = request.actor  # type: ignore[attr-defined]
+    return actor
+
+
 def _tried_again(count: int) -> str:
     if not count:
         return str(_("None of these deliveries can be applied again: their bodies are no longer kept."))
@@ -253,3 +284,6 @@ def _cancelled(count: int) -> str:
     return ngettext("Cancel was asked for %(count)d job.", "Cancel was asked for %(count)d jobs.", count) % {
         "count": count
     }
+
+
+from jobs import submission_admin  # noqa: E402, F401

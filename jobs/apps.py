@@ -14,12 +14,14 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         # Imported here because models exist only now.
-        from jobs.services import actors, call_governor, provider_calls, telemetry
+        from jobs.services import actors, call_governor, job_counts, provider_calls, telemetry, token_source
         from providers import registry
 
         post_migrate.connect(actors.ensure_roles, sender=self)
+        post_migrate.connect(job_counts.ensure_counted, sender=self)
         post_delete.connect(actors.forget_owner, sender=settings.AUTH_USER_MODEL)
         registry.govern_calls(call_governor.CallGovernor)
+        registry.use_credentials(token_source.stored_token)
         for observer in (telemetry.count_provider_call, provider_calls.note_clock):
             if observer not in call_governor.observers:
                 call_governor.observers.append(observer)

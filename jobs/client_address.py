@@ -1,9 +1,11 @@
 """Who a client is when there are proxies in front of us. Pure."""
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Networks = Sequence[IPv4Network | IPv6Network]
+
+IPV6_PREFIX = 64
 
 
 def client_address(peer: str, forwarded_for: Iterable[str], trusted_proxies: Networks) -> str:
@@ -28,6 +30,19 @@ def is_in(address: str, networks: Networks) -> bool:
     """Whether an address lies in one of the networks; what is no address lies in none."""
     parsed = _parse(address)
     return parsed is not None and any(parsed in network for network in networks)
+
+
+def address_group(address: str) -> str:
+    """Whom a limit counts: an IPv4 address, or an IPv6 network, of which one household has all the addresses."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ip_network((parsed, IPV6_PREFIX), strict=False).network_address)
+    return str(parsed)
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias, TypedDict
 
 import orjson
@@ -18,8 +19,9 @@ import structlog
 from django.db import transaction
 from django_eventstream import send_event
 
+from jobs.access import VIEW_ALL, Actor
 from jobs.channels import jobs_channel
-from jobs.models import StatusChange
+from jobs.models import StatusChange, UnifiedJob
 
 logger = structlog.get_logger(__name__)
 
@@ -29,6 +31,8 @@ STATUS_CHANGED = "job_status_changed"
 ANNOUNCED_KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # Of these only the stream itself may speak.
 RESERVED_KINDS = frozenset({STATUS_CHANGED, "resync"})
+# Beside the facts on the way through Redis; readers do not get it.
+AUDIENCE = "audience"
 # Every open page gets each of them.
 LARGEST_ANNOUNCEMENT_BYTES = 8192
 # The announcement as a string of JSON inside of JSON, where each quote and each letter beyond ASCII takes more room.
@@ -70,20 +74,51 @@ def job_status_changed(change: StatusChange) -> None:
     transaction.on_commit(lambda: _send(body), robust=True)
 
 
-def announce(kind: str, facts: Mapping[str, JSON]) -> None:
-    """Tell all open pages ``{"type": kind, **facts}`` once, after the commit; without a transaction, at once.
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who hears an announcement: all, those who have ``permission``, or the owner of a job and who sees all jobs."""
+
+    permission: str = ""
+    owner_id: int | None = None
+    is_everyone: bool = False
+
+    def includes(self, actor: Actor) -> bool:
+        if self.is_everyone:
+            return True
+        if self.permission:
+            return actor.can(self.permission)
+        return actor.may_see(self.owner_id)
+
+    def as_facts(self) -> dict[str, JSON]:
+        return {"permission": self.permission, "owner_id": self.owner_id, "is_everyone": self.is_everyone}
+
+
+# Whoever does not say for whom an announcement is has not thought of those who may not hear it.
+THOSE_WHO_SEE_ALL = Audience(permission=VIEW_ALL)
+EVERYONE = Audience(is_everyone=True)
+
+
+def owner_of(job: UnifiedJob) -> Audience:
+    """Those for whom the job exists at all."""
+    return Audience(owner_id=job.owner_id)
+
+
+def announce(kind: str, facts: Mapping[str, JSON], audience: Audience = THOSE_WHO_SEE_ALL) -> None:
+    """Tell open pages ``{"type": kind, **facts}`` once, after the commit; without a transaction, at once.
 
     For what a page can also read elsewhere: nobody is told later, and while Redis is away nobody is told at all. One of
     more than ``LARGEST_ANNOUNCEMENT_BYTES`` is not sent. Raises ``ValueError`` for a kind that is reserved or no word,
-    for a fact named ``type``, and for numbers that JSON does not know.
+    for a fact named ``type`` or ``audience``, and for numbers that JSON does not know.
     """
-    if not is_announced_kind(kind) or "type" in facts:
+    if not is_announced_kind(kind) or "type" in facts or AUDIENCE in facts:
         raise ValueError(f"not an announcement: {kind!r}")
     body: dict[str, JSON] = {"type": kind, **facts}
     size = len(json.dumps(body, allow_nan=False).encode())
     if size > LARGEST_ANNOUNCEMENT_BYTES:
         logger.warning("announcement is too large and was not sent", kind=kind, bytes=size)
         return
+    if audience != THOSE_WHO_SEE_ALL:
+        body[AUDIENCE] = audience.as_facts()
     transaction.on_commit(lambda: _send(body), robust=True)
 
 
@@ -92,8 +127,16 @@ def is_announced_kind(kind: object) -> bool:
     return isinstance(kind, str) and ANNOUNCED_KIND.fullmatch(kind) is not None and kind not in RESERVED_KINDS
 
 
-def read_announcement(message: bytes) -> bytes | None:
-    """The announcement in a message from Redis, as one line of JSON; ``None`` if it holds none of this store's.
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One line of JSON, and who may read it."""
+
+    line: bytes
+    audience: Audience
+
+
+def read_announcement(message: bytes) -> Announcement | None:
+    """The announcement in a message from Redis; ``None`` if it holds none of this store's.
 
     Anybody who reaches Redis can publish there, so nothing about a message is taken for granted.
     """
@@ -106,11 +149,20 @@ def read_announcement(message: bytes) -> bytes | None:
         body = orjson.loads(envelope.get("data", ""))
         if not isinstance(body, dict) or not is_announced_kind(body.get("type")):
             return None
+        audience = _audience(body.pop(AUDIENCE, None))
         line = orjson.dumps(body)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         # The second for what is nested too deeply.
         return None
-    return line if len(line) <= LARGEST_ANNOUNCEMENT_BYTES else None
+    return Announcement(line, audience) if len(line) <= LARGEST_ANNOUNCEMENT_BYTES else None
+
+
+def _audience(facts: object) -> Audience:
+    """Who is meant; of what cannot be understood, those who see everything anyway."""
+    match facts:
+        case {"permission": str(permission), "owner_id": int() | None as owner_id, "is_everyone": bool(is_everyone)}:
+            return Audience(permission, owner_id, is_everyone)
+    return THOSE_WHO_SEE_ALL
 
 
 def _send(body: JobStatusChanged | dict[str, JSON]) -> None:

@@ -5,6 +5,7 @@ archive beyond its limit the middle is cut out, because a log's beginning (setti
 """
 
 import hashlib
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +21,12 @@ LINE_SEARCH_CHARACTERS = 1000
 # What the end of a copy that was cut within a character reads as; the next copy has the character.
 HALF_CHARACTERS = ("\ufffd", "\ufffd" * 2, "\ufffd" * 3)
 CHUNK_CHARACTERS = 1024 * 1024
+# A bookmark knows its place again by so much of what stands before it.
+BOOKMARK_CHARACTERS = 4096
 COMPRESSION_LEVEL = 6
 DIGEST_BYTES = 16
+# "0": nothing has been read yet.
+BOOKMARK = re.compile(rf"[0-9]{{1,12}}(?:-(?:[0-9a-f]{{{2 * DIGEST_BYTES}}})?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,31 @@ class Archive:
         """What is kept, with a plain notice where something was left out."""
         notice = LEFT_OUT.format(count=self.left_out) if self.left_out else ""
         return self.head + notice + self.tail
+
+    @property
+    def bookmark(self) -> str:
+        """Where the text ends now, for ``since``."""
+        return f"{self.characters}-{self._digest_before(self.characters)}"
+
+    def since(self, bookmark: str) -> str | None:
+        """What came after a bookmark; ``None`` if the bookmark's place is not here any more, or is of another text.
+
+        A log only grows at its end, so whoever has all before a bookmark has it still, also when its middle was cut
+        out here meanwhile. Only a half character at the end is ever replaced.
+        """
+        characters, _, digest = bookmark.partition("-")
+        if not BOOKMARK.fullmatch(bookmark) or not digest:
+            return None
+        position = int(characters)
+        if position > self.characters or digest != self._digest_before(position):
+            return None
+        return self.tail[position - len(self.head) - self.left_out :]
+
+    def _digest_before(self, position: int) -> str:
+        """Of the last characters before a place; empty if some of them were left out."""
+        end = position - len(self.head) - self.left_out
+        start = end - min(BOOKMARK_CHARACTERS, position)
+        return digests(self.tail[start:end], end - start)[0] if start >= 0 else ""
 
     def within(self, limit: int) -> "Archive":
         """Cut the middle out until the rest has at most ``limit`` bytes of UTF-8."""

@@ -11,7 +11,19 @@ import structlog
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from jobs.services import background_switch, history_walk, logs, polling, queue, retention, webhooks
+from jobs.services import (
+    background_switch,
+    budgets,
+    cancel_requests,
+    history_walk,
+    job_counts,
+    leftovers,
+    logs,
+    polling,
+    retention,
+    webhooks,
+)
+from jobs.services.dispatch import processor, uploading
 
 logger = structlog.get_logger(__name__)
 
@@ -25,7 +37,13 @@ def poll_active_jobs(provider: str | None = None) -> None:
 @shared_task
 def process_queue() -> None:
     """One pass over the queue (SPEC B6)."""
-    _tick(queue.settle_entries)
+    _tick(processor.tick)
+
+
+@shared_task
+def upload_archives() -> None:
+    """Bring the datasets of jobs that are next to their providers."""
+    _tick(uploading.upload_waiting)
 
 
 @shared_task
@@ -38,12 +56,32 @@ def apply_webhooks(provider: str | None = None) -> None:
 def capture_logs(provider: str | None = None) -> None:
     """Read the logs of ended jobs before their provider deletes them."""
     _tick(logs.capture_due_logs, provider)
+    # Rarely, and by whom it costs least.
+    _tick(leftovers.prune)
+
+
+@shared_task
+def compact_counts() -> None:
+    """Keep the numbers of jobs short to add up."""
+    _tick(job_counts.make_compact)
 
 
 @shared_task
 def walk_history(provider: str | None = None) -> None:
     """The next steps of a walk through a provider's history, if one is under way."""
     _tick(history_walk.advance, provider)
+
+
+@shared_task
+def pursue_cancellations() -> None:
+    """Put wishes for the end of jobs to their providers that were not heard, or not confirmed."""
+    _tick(cancel_requests.pursue_cancellations)
+
+
+@shared_task
+def watch_budgets() -> None:
+    """See which jobs reach a mark of their budget."""
+    _tick(budgets.watch)
 
 
 @shared_task

@@ -1,9 +1,11 @@
 """What every provider can do."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from providers.launch import MarkSearch, OnProgress, TrainingRequest, UploadedFile
 from providers.snapshots import (
     Account,
     FetchFailure,
@@ -14,6 +16,7 @@ from providers.snapshots import (
     Listing,
     Page,
     SignedDelivery,
+    StatusPage,
 )
 
 
@@ -29,6 +32,9 @@ class Provider(Protocol):
 
     def hardware(self) -> Sequence[Hardware]:
         """The machines on offer."""
+
+    def status_page(self) -> StatusPage:
+        """What the provider publishes of its own trouble. Asked without our credentials, and not for long."""
 
     def list_recent(self, *, limit: int = 100) -> Listing:
         """Return the newest jobs of the account. Raises only if nothing at all could be read."""
@@ -47,6 +53,24 @@ class Provider(Protocol):
 
     def create(self, request: Mapping[str, Any]) -> JobSnapshot:
         """Start a job. Never retried here: after a time-out nobody knows whether it started."""
+
+    def newest_version(self, model: str) -> str:
+        """The version of a trainer that a job is to be started with. Asks, and starts nothing."""
+
+    def launch(self, request: TrainingRequest, version: str) -> JobSnapshot:
+        """Start a job by one call, which is never repeated here; the snapshot carries the request's mark.
+
+        An error leaves open whether it started, unless it is ``unsent`` or the provider refused it by a 4xx.
+        """
+
+    def find_marked(self, marks: Collection[str], *, since: datetime) -> MarkSearch:
+        """Look through the provider's lists for jobs with these marks that were started since then.
+
+        Raises ``ProviderError`` unless everything could be read: what is not found then is not there.
+        """
+
+    def upload(self, path: Path, name: str, on_progress: OnProgress) -> UploadedFile:
+        """Bring a file to the provider, for a job to read."""
 
     def cancel(self, job: JobRef) -> JobSnapshot:
         """Ask for the job's end, and return what the provider then says of it."""

@@ -9,14 +9,16 @@ class ProviderError(Exception):
     """A provider could not be asked, refused, or answered something that cannot be used.
 
     ``without_call``: it was not even asked now, because of what was learnt before; so this tells nothing new of it.
+    ``unsent``: no connection came about. In either case nothing reached it.
     """
 
     retryable = False
 
-    def __init__(self, message: str, *, without_call: bool = False) -> None:
+    def __init__(self, message: str, *, without_call: bool = False, unsent: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.without_call = without_call
+        self.unsent = unsent or without_call
 
 
 class ProviderUnavailable(ProviderError):

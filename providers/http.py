@@ -27,6 +27,7 @@ from providers.errors import (
     RemoteJobNotFound,
     UnexpectedPayload,
 )
+from providers.multipart import FileForm
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 6.0
@@ -54,30 +55,33 @@ class ApiAnswer:
 
 
 class ApiClient:
-    """A JSON API behind a bearer token. Safe to share between threads."""
+    """A JSON API behind a bearer token, or with ``None`` a public one. Safe to share between threads."""
 
     def __init__(
         self,
         *,
         label: str,
         base_url: str,
-        token: str,
+        token: str | None,
         pool_size: int = 32,
         governor: CallGovernor | None = None,
+        deadline_seconds: float | None = None,
     ) -> None:
         self.label = label
         self._governor = governor or Ungoverned()
         self.base_url = base_url.rstrip("/")
-        if not token or not token.isascii() or not token.isprintable() or " " in token:
+        if token is not None and not _is_token(token):
             # Sent as a header it would fail with an exception that repeats it.
             raise ProviderNotConfigured(f"{label}'s API token holds characters that no token has.")
         self._token = token
+        # Shorter than the usual one, if it is given.
+        self._deadline_seconds = deadline_seconds
         self._session = requests.Session()
         # No proxy or .netrc look-up per request: it costs a tenth of the throughput, and .netrc could swap the token.
         self._session.trust_env = False
-        self._session.headers.update(
-            {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "simpletuner-cloud"}
-        )
+        self._session.headers.update({"Accept": "application/json", "User-Agent": "simpletuner-cloud"})
+        if token is not None:
+            self._session.headers["Authorization"] = f"Bearer {token}"
         adapter = TimelyAdapter(pool_connections=2, pool_maxsize=pool_size)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -98,6 +102,10 @@ class ApiClient:
         """Write to ``path``. Never retried: nobody knows what a lost answer stood for."""
         return self._send("POST", path, body=body)
 
+    def send_file(self, path: str, form: FileForm) -> ApiAnswer:
+        """Write a file to ``path``. Never retried, as any POST."""
+        return self._send("POST", path, form=form)
+
     def owns(self, url: str) -> bool:
         """Whether ``url`` lies on this API's own origin, so that the token may be sent there."""
         try:
@@ -107,7 +115,13 @@ class ApiClient:
         return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
 
     def _send(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        form: FileForm | None = None,
     ) -> ApiAnswer:
         route = _route(path)
         headers = self._governor.admit(method, route)
@@ -115,7 +129,7 @@ class ApiClient:
         answered: list[requests.Response] = []
         error: ProviderError | None = None
         try:
-            return self._exchange(method, path, params=params, body=body, headers=headers, answered=answered)
+            return self._exchange(method, path, params=params, body=body, form=form, headers=headers, answered=answered)
         except ProviderError as problem:
             error = problem
             raise
@@ -142,29 +156,37 @@ class ApiClient:
         *,
         params: Mapping[str, str] | None,
         body: Mapping[str, Any] | None,
+        form: FileForm | None,
         headers: Mapping[str, str],
         answered: list[requests.Response],
     ) -> ApiAnswer:
         """One request and its answer, which is left in ``answered`` as soon as it has begun."""
-        deadline = time.monotonic() + ANSWER_DEADLINE_SECONDS
+        patience = self._deadline_seconds or ANSWER_DEADLINE_SECONDS
+        # A file takes its own time; the answer's begins when the file is through.
+        deadline = time.monotonic() + patience if form is None else None
+        own_headers = {"Content-Type": form.content_type} if form is not None else {}
         try:
             with self._session.request(
                 method,
                 f"{self.base_url}{path}",
                 params=params,
                 json=body,
-                headers=dict(headers),
-                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                data=form,
+                headers={**headers, **own_headers},
+                timeout=(min(CONNECT_TIMEOUT_SECONDS, patience), min(READ_TIMEOUT_SECONDS, patience)),
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 answered.append(response)
-                text = self._read(response, deadline)
+                text = self._read(response, deadline or time.monotonic() + ANSWER_DEADLINE_SECONDS)
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise ProviderTimeout(f"{self.label} did not answer in time.") from error
+            is_unsent = isinstance(error, requests.ConnectTimeout)
+            raise ProviderTimeout(f"{self.label} did not answer in time.", unsent=is_unsent) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             # The exception's own text can hold the URL with its query: name the kind of trouble only.
-            raise ProviderUnavailable(f"{self.label} cannot be reached ({type(error).__name__}).") from error
+            raise ProviderUnavailable(
+                f"{self.label} cannot be reached ({type(error).__name__}).", unsent=_is_refused_connection(error)
+            ) from error
         if not HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
             raise self._error(response, text)
         return ApiAnswer(self._decode(text), _provider_time(response.headers))
@@ -201,7 +223,7 @@ class ApiClient:
     def _error(self, response: requests.Response, text: str) -> ProviderError:
         status = response.status_code
         body = _problem(text)
-        detail = _detail(body).replace(self._token, MASK)[:MAX_DETAIL_CHARACTERS]
+        detail = _detail(body).replace(self._token or MASK, MASK)[:MAX_DETAIL_CHARACTERS]
         said = f": {detail.rstrip('.')}." if detail else f" (HTTP {status})."
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return ProviderAuthError(f"{self.label} refused the token{said}")
@@ -219,6 +241,10 @@ class ApiClient:
         return UnexpectedPayload(f"{self.label} answered with an unexpected HTTP {status}.")
 
 
+def _is_token(token: str) -> bool:
+    return bool(token) and token.isascii() and token.isprintable() and " " not in token
+
+
 def _route(path: str) -> str:
     """The path with every id replaced: its parts that hold a digit and are no version of the API."""
     return "/".join("{id}" if HAS_DIGIT.search(part) and part != "v1" else part for part in path.split("/"))
@@ -233,13 +259,18 @@ def _is_lost_connection(cause: BaseException | None) -> bool:
     """Whether a connection that stood was lost: neither refused, nor too slow, nor untrusted."""
     if isinstance(cause, requests.Timeout | requests.exceptions.SSLError):
         return False
-    reason = cause.args[0] if isinstance(cause, requests.ConnectionError) and cause.args else None
-    if isinstance(getattr(reason, "reason", None), urllib3.exceptions.NewConnectionError):
+    if _is_refused_connection(cause):
         return False
     return isinstance(
         cause,
         requests.ConnectionError | requests.exceptions.ChunkedEncodingError | urllib3.exceptions.ProtocolError,
     )
+
+
+def _is_refused_connection(cause: BaseException | None) -> bool:
+    """Whether no connection came about at all: refused, or the name leads nowhere."""
+    reason = cause.args[0] if isinstance(cause, requests.ConnectionError) and cause.args else None
+    return isinstance(getattr(reason, "reason", None), urllib3.exceptions.NewConnectionError)
 
 
 def _clock_ahead(response: requests.Response | None, started_at: float, ended_at: float) -> float | None:

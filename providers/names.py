@@ -3,3 +3,5 @@
 REPLICATE = "replicate"
 PROVIDERS = (REPLICATE,)
 LABELS = {REPLICATE: "Replicate"}
+# Hosts of its own that a page may lead to; "*." stands for every name below.
+LINK_HOSTS = {REPLICATE: ("replicate.com", "replicate.delivery", "*.replicate.delivery")}

@@ -115,3 +115,13 @@ class Hardware:
 
     sku: str
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusPage:
+    """What a provider publishes of its own trouble. Each note is an object of JSON with a ``name``, as published."""
+
+    page_url: str | None
+    incidents: tuple[Mapping[str, Any], ...] = ()
+    maintenances: tuple[Mapping[str, Any], ...] = ()
+    planned: tuple[Mapping[str, Any], ...] = ()

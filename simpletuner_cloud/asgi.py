@@ -18,16 +18,38 @@ django: Any = get_wsgi_application()
 # Models can be imported only after Django is set up.
 from jobs.api.webhooks import PATH as WEBHOOKS_PATH  # noqa: E402
 from jobs.stream import EventStream  # noqa: E402
+from simpletuner_cloud.recent_answers import RecentAnswers  # noqa: E402
+from simpletuner_cloud.upload_bodies import UploadBodies  # noqa: E402
 from simpletuner_cloud.webhook_bodies import WebhookBodies  # noqa: E402
+from simpletuner_cloud.wsgi_lane import WsgiLane  # noqa: E402
 
 EVENTS_PATH = "/api/events"
-# Few threads: they share one core under the interpreter's lock, and more of them made every request slower (STACK).
-PAGE_THREADS = 4
+LIST_PATH = "/api/cloud/jobs"
+# Few threads: they share one core under the interpreter's lock, and the more of them compute, the slower each is.
+PAGE_THREADS = 3
+# The job list, which every open page and every program asks for again and again, is read by one thread alone: one by
+# one, a hundred lists take half the time that they take at once (docs/performance.md).
+LIST_THREADS = 1
 PROVIDER_THREADS = 16
 # Their own, so that a flood of webhooks and the pages do not wait for each other.
 WEBHOOK_THREADS = 4
-PROVIDER_PATHS = ("/sync", "/inline-progress", "/logs", "/cancel", "/validate")
-ADMIN_ACTIONS_PATH = "/admin/jobs/unifiedjob"
+PROVIDER_PATHS = (
+    "/sync",
+    "/inline-progress",
+    "/logs",
+    "/cancel",
+    "/validate",
+    "/token",
+    "/status",
+    "/queue/process",
+    # A provider's configuration may hold a URL, whose name is looked up.
+    "/config",
+)
+# Whoever sends a large file slowly keeps a thread as long as it takes.
+UPLOAD_THREADS = 4
+UPLOAD_PATHS = ("/api/cloud/uploads", "/jobs/new")
+# Their actions and forms ask a provider.
+ADMIN_PATHS = ("/admin/jobs/unifiedjob", "/admin/jobs/providercredential")
 
 
 class WebApplication:
@@ -35,9 +57,11 @@ class WebApplication:
 
     def __init__(self) -> None:
         self._events = EventStream()
-        self._pages = WSGIMiddleware(django, workers=PAGE_THREADS)
-        self._provider_calls = WSGIMiddleware(django, workers=PROVIDER_THREADS)
+        self._lists = WsgiLane(django, threads=LIST_THREADS, name="list")
+        self._pages = WsgiLane(django, threads=PAGE_THREADS, name="page")
+        self._provider_calls = RecentAnswers(WsgiLane(django, threads=PROVIDER_THREADS, name="provider"))
         self._webhooks = WebhookBodies(WSGIMiddleware(django, workers=WEBHOOK_THREADS))
+        self._uploads = UploadBodies(WSGIMiddleware(django, workers=UPLOAD_THREADS))
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
@@ -54,10 +78,14 @@ class WebApplication:
             await self._events(scope, receive, send)
         elif scope["path"].startswith(WEBHOOKS_PATH):
             await self._webhooks(scope, receive, send)
+        elif scope["method"] == "POST" and scope["path"].rstrip("/") in UPLOAD_PATHS:
+            await self._uploads(scope, receive, send)
         elif may_wait_for_provider(scope["path"], scope["query_string"]):
-            await self._provider_calls(scope, receive, send)  # type: ignore[arg-type]
+            await self._provider_calls(scope, receive, send)
+        elif scope["path"].rstrip("/") == LIST_PATH:
+            await self._lists(scope, receive, send)
         else:
-            await self._pages(scope, receive, send)  # type: ignore[arg-type]
+            await self._pages(scope, receive, send)
 
     async def _live(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         while True:
@@ -74,7 +102,7 @@ class WebApplication:
 def may_wait_for_provider(path: str, query: bytes) -> bool:
     """Whether serving a request may mean asking a provider."""
     path = path.rstrip("/")
-    if path.endswith(PROVIDER_PATHS) or path == ADMIN_ACTIONS_PATH:
+    if path.endswith(PROVIDER_PATHS) or path == ADMIN_PATHS[0] or path.startswith(ADMIN_PATHS[1]):
         return True
     return b"sync_active=" in query or b"include_replicate=" in query
 

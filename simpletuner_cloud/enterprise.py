@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 from django.core.exceptions import ImproperlyConfigured
 
+from jobs.outgoing_urls import Rules, check_form
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS, MINIMUM_QUEUE_SECONDS
-from jobs.webhook_url import check_webhook_url
 
 NEVER_RECONCILE = 0.0
+SANDBOX_RULES = Rules(loopback=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,11 @@ class EnterpriseConfig:
     webhook_urls: Mapping[str, str] = field(default_factory=dict)
 
 
-def load(path: Path) -> EnterpriseConfig:
-    """Read the file; without one, nothing is configured. Raises ``ImproperlyConfigured`` naming the setting."""
+def load(path: Path, rules: Rules = SANDBOX_RULES) -> EnterpriseConfig:
+    """Read the file; without one, nothing is configured. Raises ``ImproperlyConfigured`` naming the setting.
+
+    ``rules``: which addresses a webhook URL may lead to. Names are looked up when they are used: no start waits for it.
+    """
     try:
         content = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -41,18 +45,20 @@ def load(path: Path) -> EnterpriseConfig:
         document = yaml.safe_load(content)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01
         raise ImproperlyConfigured(f"{path.name} is not valid YAML: {error}") from error
-    return parse(document, name=path.name)
+    return parse(document, rules, name=path.name)
 
 
-def parse(document: object, *, name: str = "simpletuner-enterprise.yaml") -> EnterpriseConfig:
+def parse(
+    document: object, rules: Rules = SANDBOX_RULES, *, name: str = "simpletuner-enterprise.yaml"
+) -> EnterpriseConfig:
     """Check a parsed document; ``name`` stands before every complaint."""
     try:
-        return _read(_Section("", document))
+        return _read(_Section("", document), rules)
     except ImproperlyConfigured as error:
         raise ImproperlyConfigured(f"{name}: {error}") from error
 
 
-def _read(root: "_Section") -> EnterpriseConfig:
+def _read(root: "_Section", rules: Rules) -> EnterpriseConfig:
     background = root.section("background")
     polling = background.section(
         "job_status_polling", known=("enabled", "interval_seconds", "job_polling_interval", "reconcile_seconds")
@@ -71,18 +77,18 @@ def _read(root: "_Section") -> EnterpriseConfig:
         reconcile_seconds=polling.seconds("reconcile_seconds", NEVER_RECONCILE),
         queue_processing_enabled=queue.flag("enabled"),
         queue_processing_interval=queue.seconds("interval_seconds", MINIMUM_QUEUE_SECONDS),
-        webhook_urls=_webhook_urls(root.section("providers")),
+        webhook_urls=_webhook_urls(root.section("providers"), rules),
     )
 
 
-def _webhook_urls(providers: "_Section") -> dict[str, str]:
+def _webhook_urls(providers: "_Section", rules: Rules) -> dict[str, str]:
     found = {}
     for provider in providers.names():
         section = providers.section(provider)
         url = section.values.get("webhook_url")
         if url not in (None, ""):
             try:
-                found[provider] = check_webhook_url(url)
+                found[provider] = check_form(url, rules)
             except ValueError as error:
                 raise ImproperlyConfigured(f"{section.path('webhook_url')} {error}.") from error
     return found

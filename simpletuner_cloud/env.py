@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from jobs.token_cipher import is_key
+
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 
@@ -71,6 +73,17 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
                 f"{name} must list addresses or networks, such as 10.0.0.0/8; {word!r} is neither."
             ) from None
     return tuple(found)
+
+
+def keys(name: str) -> tuple[str, ...]:
+    """A comma-separated list of keys that tokens are encrypted with; none is ever repeated."""
+    found = tuple(words(name))
+    if not all(map(is_key, found)):
+        raise ImproperlyConfigured(
+            f"{name} must hold keys of 32 bytes in URL-safe base64, separated by commas. A new one: "
+            'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+        )
+    return found
 
 
 def url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:

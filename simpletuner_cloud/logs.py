@@ -19,6 +19,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 from structlog.typing import EventDict, Processor
 
+from jobs.known_secrets import without_secrets
 from simpletuner_cloud import env
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -81,6 +82,7 @@ def configure(file: Path) -> None:
                         drop_coloured_copy,
                         structlog.processors.format_exc_info,
                         renderer,
+                        _mask_secrets,
                         _keep_to_one_line,
                     ],
                     "foreign_pre_chain": shared,
@@ -106,6 +108,9 @@ def configure(file: Path) -> None:
                 "celery.beat": {"level": "WARNING"},
                 "httpx": {"level": "WARNING"},
                 "django.request": {"level": "ERROR"},
+                # At DEBUG they write down all that a page or a statement was given, secrets too.
+                "django.template": {"level": "INFO"},
+                "django.db.backends": {"level": "INFO"},
             },
         }
     )
@@ -160,6 +165,11 @@ def _plain(value: object, depth: int) -> object:
         return repr(value)
     except RecursionError:
         return f"<{type(value).__name__}>"
+
+
+def _mask_secrets(_logger: object, _method: str, line: str) -> str:
+    """Nobody logs one; an error of a library may."""
+    return without_secrets(line)
 
 
 def _keep_to_one_line(_logger: object, _method: str, line: str) -> str:

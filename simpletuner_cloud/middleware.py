@@ -4,16 +4,13 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import structlog
-from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.signals import request_finished
 from django.db import DatabaseError
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import split_domain_port
-from django.utils.functional import SimpleLazyObject
 
-from jobs.services.actors import owner_account, owner_actor
 from jobs.services.provider_config import provider_config
 from simpletuner_cloud import correlation
 
@@ -23,24 +20,6 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 WEBHOOKS_PATH = "/api/webhooks"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-# Swagger UI sets styles from script-made markup.
-DOCS_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
-DOCS_PATH = "/api/docs"
 
 
 class CorrelationMiddleware:
@@ -61,19 +40,6 @@ class CorrelationMiddleware:
 def forget_correlation(**_: object) -> None:
     """The thread serves others next. Django logs a refused request after all middleware, so not there."""
     correlation.unbind()
-
-
-class ContentSecurityPolicyMiddleware:
-    """No inline script, no foreign origin, no frame around us."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self._get_response(request)
-        is_docs = request.path.startswith(DOCS_PATH)
-        response.headers.setdefault("Content-Security-Policy", DOCS_POLICY if is_docs else POLICY)
-        return response
 
 
 class OptionalTrailingSlashMiddleware:
@@ -147,17 +113,3 @@ class SameOriginMiddleware:
         if origin is not None:
             return urlsplit(origin).netloc == request.get_host()
         return request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
-
-
-class OwnerMiddleware:
-    """In single-user mode (loopback only) whoever is there is the owner; nobody has to log in."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if settings.SINGLE_USER:
-            known = request.user
-            request.user = SimpleLazyObject(lambda: known if known.is_authenticated else owner_account())  # type: ignore[assignment]
-            request.actor = SimpleLazyObject(owner_actor)  # type: ignore[attr-defined]
-        return self._get_response(request)

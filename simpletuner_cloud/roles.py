@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import DatabaseError, connection
 
+from jobs.services.accounts import has_accounts
+from jobs.services.provider_tokens import token_standing
 from simpletuner_cloud import env
 from simpletuner_cloud.embedded_redis import free_port, redis_program
 from simpletuner_cloud.processes import Program
 from simpletuner_cloud.refusals import CannotStart
+from simpletuner_cloud.store_mode import VARIABLE
 
 ROLES = ("redis", "sandbox", "web", "worker", "beat")
 HEALTH_PATH = "/api/cloud/health/live"
@@ -33,11 +36,7 @@ class Deployment:
         """Return the few lines that say where everything is; never a token or a password."""
         lines = {
             "Page": page_url(),
-            "Account": (
-                "sandbox: a simulated Replicate account; set REPLICATE_API_TOKEN to use a real one"
-                if settings.IS_SANDBOX
-                else f"Replicate, {without_credentials(settings.REPLICATE_API_BASE_URL)}"
-            ),
+            "Account": describe_account(),
             "Database": describe_database(),
             "Redis": ("embedded, " if self.has_embedded_redis else "") + without_credentials(self.redis_url),
             "Home": str(settings.HOME),
@@ -45,10 +44,9 @@ class Deployment:
         }
         text = [f"SimpleTuner Cloud {settings.VERSION} is running."]
         text += [f"  {name:<10}{value}" for name, value in lines.items()]
-        if not settings.SINGLE_USER:
+        if not settings.SINGLE_USER and not has_accounts():
             text.append(
-                f"WARNING: it listens on {settings.HOST}, and there are no accounts yet: everybody who can reach it is "
-                "in control."
+                "Nobody can log in yet. Make the first account: python manage.py account create NAME --role admin"
             )
         return "\n".join(["", *text, "Press Ctrl-C to stop.", ""])
 
@@ -67,7 +65,9 @@ def deployment(only: Collection[str] = ROLES) -> Deployment:
         sandbox, sandbox_url = sandbox_program()
         embedded.append(sandbox)
     ours = [program for program in our_programs() if program.name in only]
-    shared = {"REDIS_URL": redis_url, "SIMPLETUNER_SANDBOX_URL": sandbox_url, **python_environment()}
+    # A process that is started again must not find itself in the other store because a token was stored meanwhile.
+    store = {VARIABLE: settings.STORE_MODE.value}
+    shared = {"REDIS_URL": redis_url, "SIMPLETUNER_SANDBOX_URL": sandbox_url, **store, **python_environment()}
     programs = (
         replace(program, environment={**shared, **program.environment, "SIMPLETUNER_PROCESS": program.name})
         for program in [*embedded, *ours]
@@ -127,6 +127,24 @@ def python_environment() -> dict[str, str]:
 def page_url() -> str:
     host = "localhost" if settings.HOST in ("0.0.0.0", "::") else settings.HOST
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+
+
+def describe_account() -> str:
+    """Say whose jobs these are, and which token is in use by its end."""
+    try:
+        standing = token_standing("replicate")
+    except DatabaseError:
+        standing = None
+    if settings.IS_SANDBOX:
+        if standing and standing.is_waiting:
+            return f"sandbox; the token {standing.masked} that was stored is used from the next start on"
+        return "sandbox: a simulated Replicate account; set REPLICATE_API_TOKEN or store a token to use a real one"
+    account = f"Replicate, {without_credentials(settings.REPLICATE_API_BASE_URL)}"
+    if standing is None:
+        return account
+    if standing.problem:
+        return f"{account}; {standing.problem}"
+    return f"{account}, token {standing.masked} ({standing.source.value})"
 
 
 def describe_database() -> str:

@@ -10,6 +10,9 @@ from jobs.policy import DEFAULT_QUEUE_SECONDS, polling_policy
 INBOX_SECONDS = 5.0
 LOG_CAPTURE_SECONDS = 30.0
 HISTORY_WALK_SECONDS = 5.0
+COMPACTION_SECONDS = 15.0
+CANCELLATION_SECONDS = 5.0
+BUDGET_SECONDS = 5.0
 RETENTION_SECONDS = 3600.0
 
 
@@ -25,6 +28,7 @@ def beat_schedule(
         entries |= _for_each_provider("poll-active-jobs", "jobs.tasks.poll_active_jobs", poll_seconds)
     if queue_enabled:
         entries["process-queue"] = _entry("jobs.tasks.process_queue", queue_seconds)
+        entries["upload-archives"] = _entry("jobs.tasks.upload_archives", queue_seconds)
     return entries
 
 
@@ -35,6 +39,9 @@ def housekeeping_schedule() -> dict[str, dict[str, Any]]:
         **_for_each_provider("capture-logs", "jobs.tasks.capture_logs", LOG_CAPTURE_SECONDS),
         **_for_each_provider("walk-history", "jobs.tasks.walk_history", HISTORY_WALK_SECONDS),
         "delete-old-rows": _entry("jobs.tasks.delete_old_rows", RETENTION_SECONDS),
+        "compact-counts": _entry("jobs.tasks.compact_counts", COMPACTION_SECONDS),
+        "pursue-cancellations": _entry("jobs.tasks.pursue_cancellations", CANCELLATION_SECONDS),
+        "watch-budgets": _entry("jobs.tasks.watch_budgets", BUDGET_SECONDS),
     }
 
 

@@ -12,10 +12,13 @@ from django.utils.translation import gettext_lazy as _
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from jobs import known_secrets
+from jobs.outgoing_urls import Rules
 from jobs.policy import MAXIMUM_INTERVAL_SECONDS, MINIMUM_POLL_SECONDS
 from jobs.webhook_url import LOOPBACK_HOSTS
 from providers.names import PROVIDERS as PROVIDER_NAMES
 from simpletuner_cloud import __version__, enterprise, env, logs
+from simpletuner_cloud.access_mode import AccessMode, access_mode, https_origins
 from simpletuner_cloud.redis_url import embedded_redis_url, redis_options
 from simpletuner_cloud.secret_key import load_or_create
 from simpletuner_cloud.store_mode import StoreMode, store_mode
@@ -30,10 +33,13 @@ VERSION = __version__
 
 HOST = env.text("SIMPLETUNER_HOST", "127.0.0.1")
 PORT = env.integer("SIMPLETUNER_PORT", 8001, minimum=1, maximum=65535)
-# Without accounts nobody is told apart, so everyone who can reach us is the owner: that is for loopback only.
-SINGLE_USER = HOST in LOOPBACK_HOSTS
 DEBUG = env.flag("SIMPLETUNER_DEBUG", False)
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.words("SIMPLETUNER_ALLOWED_HOSTS")]
+ACCESS = access_mode(env.text("SIMPLETUNER_ACCESS", AccessMode.SINGLE_USER), host=HOST, is_debug=DEBUG)
+SINGLE_USER = ACCESS is AccessMode.SINGLE_USER
+# Whether browsers reach us through TLS, which a proxy in front of us ends.
+HTTPS = env.flag("SIMPLETUNER_HTTPS", not SINGLE_USER and HOST not in LOOPBACK_HOSTS)
+EXTRA_HOSTS = env.words("SIMPLETUNER_ALLOWED_HOSTS")
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *EXTRA_HOSTS]
 if HOST not in ("0.0.0.0", "::"):
     ALLOWED_HOSTS.append(f"[{HOST}]" if ":" in HOST else HOST)
 
@@ -41,16 +47,23 @@ if HOST not in ("0.0.0.0", "::"):
 
 HOME = Path(env.text("SIMPLETUNER_CLOUD_HOME", str(BASE_DIR / "var"))).expanduser().resolve()
 REPLICATE_API_TOKEN = env.text("REPLICATE_API_TOKEN")
-STORE_MODE = store_mode(REPLICATE_API_TOKEN)
+STORE_MODE = store_mode(REPLICATE_API_TOKEN, home=HOME, chosen=env.text("SIMPLETUNER_STORE").lower())
 IS_SANDBOX = STORE_MODE is StoreMode.SANDBOX
 STORE_DIR = HOME / STORE_MODE.value
+# Where a token that the sandbox is given waits for the next start.
+LIVE_STORE_DIR = HOME / StoreMode.LIVE.value
 try:
     STORE_DIR.mkdir(parents=True, exist_ok=True)
 except OSError as error:
     raise ImproperlyConfigured(f"SIMPLETUNER_CLOUD_HOME cannot be used: {error}.") from error
 SECRET_KEY = load_or_create(HOME / "secret_key")
+# Stored tokens are encrypted with the first, and decrypted with any of them or the one in the file (jobs.token_cipher).
+CREDENTIALS_KEYS = env.keys("SIMPLETUNER_CREDENTIALS_KEY")
+CREDENTIALS_KEY_FILE = HOME / "credentials_key"
 
 DATABASE_URL = env.url("DATABASE_URL", "", schemes=("postgres", "postgresql", "sqlite"))
+# Otherwise there is one database, and whichever store it holds is the only one.
+EACH_STORE_HAS_ITS_DATABASE = not DATABASE_URL
 if DATABASE_URL:
     try:
         DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600)}
@@ -99,23 +112,30 @@ REDIS_URL = env.url(
 # One Redis may serve a sandbox and a real store: their keys and queues never meet.
 REDIS_KEY_PREFIX = f"simpletuner:{STORE_MODE.value}:"
 
-# Providers (SPEC B1.2, B1.3). A provider without credentials is absent.
+# Providers (SPEC B1.2, B1.3). One without a token here has a stored one, or is not configured.
 
 REPLICATE_API_BASE_URL = env.url("REPLICATE_API_BASE_URL", "https://api.replicate.com", schemes=("https", "http"))
+REPLICATE_STATUS_URL = env.url(
+    "REPLICATE_STATUS_URL", "https://www.replicatestatus.com/api/v1/summary", schemes=("https", "http")
+)
 SANDBOX_URL = env.url("SIMPLETUNER_SANDBOX_URL", "http://127.0.0.1:8002", schemes=("http",))
-SANDBOX_TOKEN = env.text("SIMPLETUNER_SANDBOX_TOKEN", "sandbox-token-not-a-secret")
+DEFAULT_SANDBOX_TOKEN = "sandbox-token-not-a-secret"
+SANDBOX_TOKEN = env.text("SIMPLETUNER_SANDBOX_TOKEN", DEFAULT_SANDBOX_TOKEN)
+LIVE_PROVIDERS = {"replicate": {"base_url": REPLICATE_API_BASE_URL}}
 PROVIDERS = {
     "replicate": (
-        {"token": SANDBOX_TOKEN, "base_url": SANDBOX_URL}
+        {"token": SANDBOX_TOKEN, "base_url": SANDBOX_URL, "status_url": f"{SANDBOX_URL.rstrip('/')}/api/v1/summary"}
         if IS_SANDBOX
-        else {"token": REPLICATE_API_TOKEN, "base_url": REPLICATE_API_BASE_URL}
+        else {"token": REPLICATE_API_TOKEN, "base_url": REPLICATE_API_BASE_URL, "status_url": REPLICATE_STATUS_URL}
     )
 }
 
 # Background work (SPEC A5)
 
 ENTERPRISE_CONFIG = Path(env.text("SIMPLETUNER_ENTERPRISE_CONFIG", "simpletuner-enterprise.yaml"))
-ENTERPRISE = enterprise.load(ENTERPRISE_CONFIG)
+# Of private networks, those that webhook URLs may lead into all the same (jobs.outgoing_urls).
+PRIVATE_NETWORKS_ALLOWED = env.networks("SIMPLETUNER_PRIVATE_NETWORKS_ALLOWED")
+ENTERPRISE = enterprise.load(ENTERPRISE_CONFIG, Rules(allowed=PRIVATE_NETWORKS_ALLOWED, loopback=IS_SANDBOX))
 JOB_POLL_INTERVAL = env.number(
     "SIMPLETUNER_JOB_POLL_INTERVAL",
     None,
@@ -163,8 +183,9 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "simpletuner_cloud.middleware.CorrelationMiddleware",
+    "simpletuner_cloud.response_headers.ResponseHeadersMiddleware",
     "simpletuner_cloud.middleware.KnownHostMiddleware",
-    "simpletuner_cloud.middleware.ContentSecurityPolicyMiddleware",
+    "simpletuner_cloud.client.ForwardedSchemeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "simpletuner_cloud.middleware.OptionalTrailingSlashMiddleware",
@@ -174,7 +195,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "simpletuner_cloud.middleware.OwnerMiddleware",
+    "simpletuner_cloud.client.ActorMiddleware",
+    "simpletuner_cloud.client.SignedInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -193,6 +215,8 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "simpletuner_cloud.context.deployment",
+                "simpletuner_cloud.context.unclaimed",
+                "simpletuner_cloud.context.access_of",
             ]
         },
     }
@@ -201,9 +225,30 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "login", "dashboard", "login"
+# The page tells its scripts the token in a meta element.
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "jobs.views.refusals.csrf_failure"
+# A proxy that ends TLS and says nothing of it: the names of this server are trusted under https as well.
+CSRF_TRUSTED_ORIGINS = https_origins(EXTRA_HOSTS)
+if HTTPS:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
+    # A cookie of this name is taken by browsers from this very host alone, and over TLS alone.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    SECURE_SSL_REDIRECT = True
+    # Health checks of containers and balancers come without TLS, from beside us.
+    SECURE_REDIRECT_EXEMPT = [r"^api/cloud/health/(live|ready)/?$"]
+    # ForwardedSchemeMiddleware leaves the header of trusted proxies alone and takes away everybody else's.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+# Both ask that HSTS be said for all subdomains of this host as well, which are not this service's to speak for.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+
+# Paths that take files bring a handler of their own.
+FILE_UPLOAD_HANDLERS = ["jobs.archive_uploads.NoFiles"]
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English"))]
@@ -222,8 +267,9 @@ STORAGES = {
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["jobs.api.authentication.OwnerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["jobs.api.authentication.ActorAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["jobs.api.permissions.HasPermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["jobs.api.throttling.WritesThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["jobs.api.renderers.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": [
         "rest_framework.parsers.JSONParser",
@@ -238,11 +284,13 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "SimpleTuner Cloud",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["jobs.api.permissions.SignedIn"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "JobStatusEnum": "jobs.api.serializers.JOB_STATUSES",
+        "QueueStatusEnum": "jobs.api.queue_serializers.QUEUE_STATUSES",
         "HealthEnum": "jobs.api.serializers.HEALTH_WORDS",
     },
 }
@@ -283,6 +331,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "simpletuner_cloud.beat:SharedScheduler"
+
+# Whatever is logged or shown of an error, these are masked in it.
+DEFAULT_EXCEPTION_REPORTER = "simpletuner_cloud.debug_pages.MaskingReporter"
+known_secrets.remember(REPLICATE_API_TOKEN, SECRET_KEY, *CREDENTIALS_KEYS)
+if SANDBOX_TOKEN != DEFAULT_SANDBOX_TOKEN:
+    known_secrets.remember(SANDBOX_TOKEN)
+for address in (DATABASE_URL, REDIS_URL):
+    known_secrets.remember_password(address)
 
 LOGGING_CONFIG = None
 LOG_FILE = Path(env.text("SIMPLETUNER_LOG_FILE", str(HOME / "server.log"))).expanduser().resolve()

@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from jobs.services import store
+from jobs.services import provider_tokens, store
 from simpletuner_cloud.refusals import CannotStart
 
 PATIENCE_SECONDS = 8.0
@@ -83,7 +83,9 @@ def prepare_store() -> None:
     """Bring the database's tables up to date, see that it is ours, and collect the page's static files."""
     back_up_before_migrating()
     call_command("migrate", interactive=False, verbosity=0)
-    store.claim_store(settings.STORE_MODE.value)
+    store.claim_store(settings.STORE_MODE.value, with_examples=settings.IS_SANDBOX)
+    if not settings.IS_SANDBOX:
+        provider_tokens.prepare_tokens()
     collect_static_files()
 
 

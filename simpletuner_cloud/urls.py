@@ -1,30 +1,45 @@
 """All paths. ``/api/events`` is not among them: it is served in front of Django (simpletuner_cloud.asgi)."""
 
 from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
 from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
-from django.views.i18n import JavaScriptCatalog
+from django.views.i18n import JavaScriptCatalog, set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from jobs.api.audit import AuditView
+from jobs.api.configs import ConfigListView, ConfigView
 from jobs.api.errors import not_found
+from jobs.api.keys import KeyListView, KeyView
+from jobs.api.queue import QueueListView
 from jobs.api.webhooks import WebhookView
+from jobs.views.login import administration_login
 
 static_lazy = lazy(static, str)
 
 urlpatterns = [
     path("", include("jobs.urls")),
     path("api/cloud/", include("jobs.api.urls")),
+    path("api/queue", QueueListView.as_view(), name="api-queue"),
+    path("api/queue/", include("jobs.api.queue_urls")),
+    path("api/configs", ConfigListView.as_view(), name="api-configs"),
+    path("api/configs/<str:name>", ConfigView.as_view(), name="api-config"),
     path("api/webhooks/<str:provider>", WebhookView.as_view(), name="api-webhook"),
+    path("api/keys", KeyListView.as_view(), name="api-keys"),
+    path("api/keys/<int:key_id>", KeyView.as_view(), name="api-key"),
+    path("api/audit", AuditView.as_view(), name="api-audit"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     re_path(r"^api(?:/.*)?$", not_found),
+    path("admin/login/", administration_login),
     path("admin/", admin.site.urls),
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("i18n/setlang/", login_not_required(set_language), name="set_language"),
     # Browsers ask for it on pages that name no icon: the admin and the API's documentation.
-    path("favicon.ico", RedirectView.as_view(url=static_lazy("img/favicon.svg"))),
-    path("i18n.js", JavaScriptCatalog.as_view(packages=["jobs"]), name="javascript-catalog"),
+    path("favicon.ico", login_not_required(RedirectView.as_view(url=static_lazy("img/favicon.svg")))),
+    path("i18n.js", login_not_required(JavaScriptCatalog.as_view(packages=["jobs"])), name="javascript-catalog"),
 ]
 
+handler403 = "jobs.views.refusals.forbidden"
 handler500 = "jobs.api.errors.server_error"

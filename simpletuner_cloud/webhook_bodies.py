@@ -138,6 +138,7 @@ async def _refuse(send: ASGISendCallable, reason: Refusal) -> None:
     body = json.dumps({"detail": reason.detail, "code": reason.code}).encode()
     headers = [
         (b"content-type", b"application/json"),
+        (b"x-content-type-options", b"nosniff"),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
     ]

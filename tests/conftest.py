@@ -4,19 +4,31 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 import responses
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as property_settings
 from pytest_django import Settings
 
-from jobs import coordination
+from jobs import coordination, outgoing_urls
+from jobs.access import SYSTEM
 from jobs.models import HardwarePrice, UnifiedJob
-from jobs.services import actors, call_governor, provider_calls, webhook_secrets
+from jobs.services import (
+    accounts,
+    actors,
+    api_keys,
+    call_governor,
+    provider_calls,
+    rate_limits,
+    token_source,
+    webhook_secrets,
+)
 from providers import registry
 from providers.snapshots import JobSnapshot, RemoteStatus
 from tests.sandbox_server import RunningSandbox, running_sandbox
@@ -32,6 +44,8 @@ property_settings.register_profile(
 property_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 MakeJob = Callable[..., UnifiedJob]
+MakeAccount = Callable[..., User]
+MakeKey = Callable[..., str]
 MakeSnapshot = Callable[..., JobSnapshot]
 
 
@@ -42,6 +56,7 @@ LONG_FILES = (
     "test_two_nodes.py",
     "test_benchmarks.py",
     "test_processes.py",
+    "test_planted_secrets.py",
     "test_whole_system.py",
 )
 
@@ -60,15 +75,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _fresh_state() -> Iterator[None]:
     """No provider, lease or shared answer outlives its test."""
-    registry.get_provider.cache_clear()
+    registry.forget_providers()
     coordination.client().flushdb()
     coordination.forget_local_answers()
     webhook_secrets.forget_secrets()
     call_governor.forget_own_books()
     provider_calls.forget_clocks()
     actors.forget_owner()
+    token_source.forget_tokens()
+    rate_limits.forget_outage()
     yield
-    registry.get_provider.cache_clear()
+    registry.forget_providers()
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +99,14 @@ def _prices(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("db")
         if not HardwarePrice.objects.exists():
             import_module("jobs.migrations.0002_prices").add_prices(apps, None)
+
+
+@pytest.fixture(autouse=True)
+def host_names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What names lead to, as a test fills it in; no other name is known, and no name server is asked."""
+    known = {"localhost": ["127.0.0.1", "::1"]}
+    monkeypatch.setattr(outgoing_urls, "resolve", lambda host: tuple(map(ip_address, known.get(host, ()))))
+    return known
 
 
 @pytest.fixture
@@ -114,6 +139,35 @@ def make_job(db: None) -> MakeJob:
 
 
 @pytest.fixture
+def with_accounts(settings: Settings) -> None:
+    """People log in, and programs send a key."""
+    settings.SINGLE_USER = False
+
+
+@pytest.fixture
+def make_account(db: None) -> MakeAccount:
+    """Make an account; its password is its name and ``-password``."""
+
+    def make(name: str, role: str = "", **fields: Any) -> User:
+        user = User.objects.create_user(name, password=f"{name}-password", **fields)
+        if role:
+            accounts.set_role(user, role)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def make_key(db: None) -> MakeKey:
+    """Make an API key of an account, and return its text."""
+
+    def make(user: User, *scopes: str, days: int | None = None) -> str:
+        return api_keys.create_key(SYSTEM, user, name="test", scopes=scopes, days=days).text
+
+    return make
+
+
+@pytest.fixture
 def make_snapshot() -> MakeSnapshot:
     """Build what a provider says of one job."""
 
@@ -136,7 +190,13 @@ def make_snapshot() -> MakeSnapshot:
 def sandbox(settings: Settings) -> Iterator[RunningSandbox]:
     """A real HTTP server that behaves like Replicate, wired as the provider; its account has no jobs yet."""
     with running_sandbox() as server:
-        settings.PROVIDERS = {"replicate": {"token": server.token, "base_url": server.url}}
+        settings.PROVIDERS = {
+            "replicate": {
+                "token": server.token,
+                "base_url": server.url,
+                "status_url": f"{server.url}/api/v1/summary",
+            }
+        }
         yield server
 
 

@@ -1,7 +1,7 @@
 """The whole suite: on SQLite, then on PostgreSQL. ``make test`` calls this.
 
-Beyond the locked packages, which bring Redis and PostgreSQL, the tests use Chromium and curl: they are installed where
-that is possible, and otherwise named. Nothing is skipped for want of a server or a program.
+Beyond the locked packages, which bring Redis and PostgreSQL, the tests use Chromium, curl and Node: they are installed
+where that is possible, and otherwise named. Nothing is skipped for want of a server or a program.
 """
 
 import os
@@ -18,7 +18,7 @@ ORDER = ("--randomly-seed=20261124",)
 # A file stays in one process: the browser of a file is started once.
 PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 # Debian's package -> the names its program may have.
-PROGRAMS = {"chromium": servers.BROWSERS, "curl": ("curl",)}
+PROGRAMS = {"chromium": servers.BROWSERS, "curl": ("curl",), "nodejs": ("node", "nodejs")}
 
 
 def main(arguments: list[str]) -> int:

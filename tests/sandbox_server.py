@@ -71,6 +71,10 @@ class RunningSandbox:
         sent: list[Json] = self._control("GET", "/webhooks")["deliveries"]
         return sent
 
+    def plan_status_page(self, **notes: list[Json]) -> None:
+        """What the public status page tells: `plan_status_page(ongoing_incidents=[{"name": "Slow"}])`."""
+        self._control("PUT", "/status-page", notes)
+
     def advance(self, seconds: float) -> None:
         """Jump the sandbox's time ahead."""
         self._control("POST", "/clock", {"advance": seconds})

@@ -7,7 +7,15 @@ from tests import servers
 
 os.environ["SIMPLETUNER_CLOUD_HOME"] = tempfile.mkdtemp(prefix="simpletuner-test-")
 os.environ["SIMPLETUNER_ENTERPRISE_CONFIG"] = os.path.join(os.environ["SIMPLETUNER_CLOUD_HOME"], "enterprise.yaml")
-for name in ("REPLICATE_API_TOKEN", "SIMPLETUNER_JOB_POLL_INTERVAL", "DATABASE_URL", "SIMPLETUNER_HOST"):
+for name in (
+    "REPLICATE_API_TOKEN",
+    "SIMPLETUNER_CREDENTIALS_KEY",
+    "SIMPLETUNER_JOB_POLL_INTERVAL",
+    "SIMPLETUNER_PRIVATE_NETWORKS_ALLOWED",
+    "SIMPLETUNER_STORE",
+    "DATABASE_URL",
+    "SIMPLETUNER_HOST",
+):
     os.environ.pop(name, None)
 os.environ["REDIS_URL"] = servers.redis_url()
 if os.environ.get("TEST_DATABASE", "sqlite") == "postgresql":
@@ -22,7 +30,13 @@ DATABASES["default"]["TEST"] = (
 )
 # Servers in threads come and go: none of their connections may outlive its request.
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-PROVIDERS = {"replicate": {"token": "test-token", "base_url": "https://replicate.invalid"}}
+PROVIDERS = {
+    "replicate": {
+        "token": "test-token",
+        "base_url": "https://replicate.invalid",
+        "status_url": "https://status.invalid/api/v1/summary",
+    }
+}
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

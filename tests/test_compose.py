@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from jobs.archive_uploads import FORM_BYTES
+from jobs.services.archives import MAX_ARCHIVE_BYTES
 from jobs.services.heartbeats import Role
+from simpletuner_cloud.asgi import UPLOAD_PATHS
 
 ROOT = Path(__file__).resolve().parents[1]
 # Runs once and ends.
@@ -105,3 +108,28 @@ def test_only_the_network_of_the_proxy_is_believed_about_addresses(compose: dict
 def test_what_ends_is_given_the_time_it_takes(compose: dict[str, Any]) -> None:
     services = compose["services"]
     assert {name: services[name]["stop_grace_period"] for name in ("web", "worker")} == {"web": "15s", "worker": "60s"}
+
+
+def test_proxy_lets_an_archive_through_where_one_is_taken_and_nowhere_else(compose: dict[str, Any]) -> None:
+    proxy = compose["configs"]["proxy"]["content"]
+    uploads = re.search(r"location ~ (\S+) \{\s+client_max_body_size (\d+)m;\s+proxy_request_buffering off;", proxy)
+    assert uploads
+    path = re.compile(uploads[1].replace("$$", "$"))
+    assert all(path.match(taken) or path.match(f"{taken}/") for taken in UPLOAD_PATHS)
+    assert not any(path.match(other) for other in ("/api/cloud/uploads/abc", "/jobs/newer", "/api/cloud/jobs"))
+    assert int(uploads[2]) * 1024**2 >= MAX_ARCHIVE_BYTES + FORM_BYTES
+
+
+def test_who_comes_in_is_asked_who_they_are(compose: dict[str, Any]) -> None:
+    for name in OURS:
+        environment = compose["services"][name]["environment"]
+        assert (environment["SIMPLETUNER_HOST"], environment["SIMPLETUNER_ACCESS"]) == ("0.0.0.0", "accounts")
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.search(r"SIMPLETUNER_HOST=0\.0\.0\.0 \\\n\s+SIMPLETUNER_ACCESS=accounts", image)
+
+
+def test_what_a_proxy_in_front_says_of_tls_reaches_the_application(compose: dict[str, Any]) -> None:
+    """Else, with SIMPLETUNER_HTTPS, every request would be sent back to where it came from."""
+    proxy = compose["configs"]["proxy"]["content"]
+    assert "map $$http_x_forwarded_proto $$scheme_of_client" in proxy
+    assert "proxy_set_header X-Forwarded-Proto $$scheme_of_client;" in proxy

@@ -3,23 +3,23 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rest_framework.permissions import BasePermission
-from rest_framework.request import Request
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import AllowAny
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from jobs.access import Actor
+from jobs.api.permissions import HasPermission
 from jobs.models import UnifiedJob
 from jobs.services.lookup import get_job
 
 
-class HasPermission(BasePermission):
-    """Whether the actor has what the view asks for; a view that names nothing for a method denies it."""
+class OpenView(APIView):
+    """A view that asks nobody who they are."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        permissions: Mapping[str, str] = getattr(view, "permissions", {})
-        needed = permissions.get("GET" if request.method == "HEAD" else request.method or "")
-        return needed is not None and isinstance(request.auth, Actor) and request.auth.can(needed)
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = ()
 
 
 class ApiView(APIView):
@@ -38,6 +38,13 @@ class ApiView(APIView):
     def job(self, job_id: str) -> UnifiedJob:
         """A job that the asker may see. Raises ``JobNotFound`` also for another's."""
         return get_job(job_id, UnifiedJob.objects.visible_to(self.actor))
+
+    def cancellable_job(self, job_id: str) -> UnifiedJob:
+        """A job that the asker may end or remove. Raises ``PermissionDenied``, ``JobNotFound``."""
+        job = self.job(job_id)
+        if not self.actor.may_cancel(job.owner_id):
+            raise PermissionDenied("This job is somebody else's: you may look at it, and no more.")
+        return job
 
 
 def checked(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:

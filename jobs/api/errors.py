@@ -5,15 +5,26 @@ import sys
 from typing import Any
 
 import structlog
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.request import UnreadablePostError
 from django.template.loader import get_template
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
+from jobs.access import Actor
+from jobs.services import refusals
+from jobs.services.api_keys import KeyNotFound, KeyRefused
+from jobs.services.archives import ArchiveNotFound, ArchiveTooLarge, NoRoomForArchive, NotAnArchive
+from jobs.services.authentication import NOTHING_SENT
+from jobs.services.cost_limits import CostLimitReached
 from jobs.services.lookup import InvalidState, JobNotFound
+from jobs.services.submission_sources import SubmissionNotFound
+from jobs.services.training_configs import ConfigNotFound
+from jobs.training_config import InvalidField
 from providers.errors import (
     ProviderAuthError,
     ProviderError,
@@ -36,7 +47,17 @@ INTERNAL_CODE = "internal_error"
 
 OWN_ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
     (JobNotFound, status.HTTP_404_NOT_FOUND, "job_not_found"),
+    (KeyNotFound, status.HTTP_404_NOT_FOUND, "key_not_found"),
+    (KeyRefused, status.HTTP_403_FORBIDDEN, "key_refused"),
     (InvalidState, status.HTTP_409_CONFLICT, "invalid_state"),
+    (ConfigNotFound, status.HTTP_404_NOT_FOUND, "config_not_found"),
+    (SubmissionNotFound, status.HTTP_404_NOT_FOUND, "submission_not_found"),
+    (ArchiveNotFound, status.HTTP_404_NOT_FOUND, "upload_not_found"),
+    (CostLimitReached, status.HTTP_409_CONFLICT, "cost_limit_reached"),
+    (ArchiveTooLarge, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "upload_too_large"),
+    (NotAnArchive, status.HTTP_415_UNSUPPORTED_MEDIA_TYPE, "not_an_archive"),
+    (NoRoomForArchive, status.HTTP_507_INSUFFICIENT_STORAGE, "no_room"),
+    (UnreadablePostError, status.HTTP_400_BAD_REQUEST, "body_incomplete"),
     (UnknownProvider, status.HTTP_404_NOT_FOUND, "provider_not_found"),
     (ProviderNotConfigured, status.HTTP_503_SERVICE_UNAVAILABLE, "provider_not_configured"),
     (ProviderTimeout, status.HTTP_504_GATEWAY_TIMEOUT, "provider_timeout"),
@@ -50,10 +71,16 @@ OWN_ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """Answer for every exception a view can raise; an unforeseen one is logged with its trace and told as a 500."""
+    if isinstance(error, InvalidField):
+        error = exceptions.ValidationError({error.field: [error.message]})
     if isinstance(error, exceptions.ValidationError):
         return _invalid(error)
+    if isinstance(error, exceptions.NotAuthenticated):
+        return _answer(NOTHING_SENT, "not_authenticated", error.status_code, _headers(error))
+    if isinstance(error, (exceptions.PermissionDenied, PermissionDenied)):
+        _note_refusal(context.get("request"))
     if isinstance(error, exceptions.APIException):
-        headers = {"Retry-After": str(math.ceil(wait))} if (wait := getattr(error, "wait", None)) else None
+        headers = _headers(error)
         codes = error.get_codes()
         return _answer(str(error.detail), codes if isinstance(codes, str) else "error", error.status_code, headers)
     for kind, status_code, code in OWN_ERRORS:
@@ -69,6 +96,11 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         )
     logger.error("unforeseen error", view=type(context.get("view")).__name__, exc_info=error)
     return _answer(INTERNAL_DETAIL, INTERNAL_CODE, status.HTTP_500_INTERNAL_SERVER_ERROR)
+
+
+def error_code(error: Exception) -> str:
+    """The code that an error of ours has in the API, for answers that hold several outcomes."""
+    return next((code for kind, _, code in OWN_ERRORS if isinstance(error, kind)), INTERNAL_CODE)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -90,10 +122,26 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return response
 
 
+@login_not_required
 @csrf_exempt  # it does nothing, and a program's POST to a wrong address is to be told so
 def not_found(_request: HttpRequest) -> JsonResponse:
     """For paths below /api/ that lead nowhere."""
     return JsonResponse({"detail": "There is nothing at this address.", "code": "not_found"}, status=404)
+
+
+def _headers(error: exceptions.APIException) -> dict[str, str] | None:
+    headers = {}
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(math.ceil(wait))
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    return headers or None
+
+
+def _note_refusal(request: Any) -> None:
+    actor = getattr(request, "auth", None)
+    if isinstance(actor, Actor):
+        refusals.note(actor, request.method or "", request.path)
 
 
 def _answer(detail: str, code: str, status_code: int, headers: dict[str, str] | None = None) -> Response:
@@ -120,6 +168,8 @@ def _flat(messages: Any) -> list[Any]:
 def _words(error: Exception, kind: type[Exception]) -> str:
     if isinstance(error, ProviderAuthError):
         return f"{error.message} Nothing was changed. Check the token."
+    if kind is UnreadablePostError:
+        return "The request ended before all of it had arrived, or took too long. Nothing was kept."
     if kind is Http404:
         return "There is nothing at this address."
     return str(error) or kind.__name__

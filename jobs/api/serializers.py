@@ -1,6 +1,7 @@
 """What the API takes and gives, for checking requests and for the published schema."""
 
-from collections.abc import Mapping
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -9,12 +10,37 @@ from jobs.lifecycle import JobStatus, JobType, LogsState, Origin
 from jobs.models import WalkState, WebhookVerdict
 from jobs.services.health import Health
 from jobs.services.logs import LogSource
-from jobs.services.provider_config import ConfigSource
 from providers import names
 
 JOB_STATUSES = JobStatus.values
 HEALTH_WORDS = [word.value for word in Health]
 DEFAULT_LIMIT, MAXIMUM_LIMIT, MAXIMUM_OFFSET = 50, 1000, 100_000_000
+
+
+class CursorField(serializers.CharField):
+    """A place in a list: the time and the key of the last job before it, for nobody to read."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=100, allow_blank=True, **options)
+
+    def to_internal_value(self, data: Any) -> tuple[datetime, int] | None:  # type: ignore[override]
+        """Understand what ``encode_cursor`` made; an empty one counts as not given."""
+        text = super().to_internal_value(data)
+        if not text:
+            return None
+        try:
+            stamp, _, pk = urlsafe_b64decode(text.encode("ascii")).decode("ascii").partition(" ")
+            time = datetime.fromisoformat(stamp)
+            if time.tzinfo is None or not 0 <= int(pk) < 2**63:
+                raise ValueError(pk)
+        except ValueError as error:
+            raise serializers.ValidationError("This is no cursor of ours.") from error
+        return time.astimezone(UTC), int(pk)
+
+
+def encode_cursor(created_at: datetime, pk: int) -> str:
+    """The place after a job."""
+    return urlsafe_b64encode(f"{created_at.isoformat()} {pk}".encode()).decode()
 
 
 class JobListQuery(serializers.Serializer[object]):
@@ -26,6 +52,17 @@ class JobListQuery(serializers.Serializer[object]):
     status = serializers.ChoiceField(choices=JOB_STATUSES, allow_blank=True, default="")
     job_type = serializers.ChoiceField(choices=JobType.values, allow_blank=True, default="")
     sync_active = serializers.BooleanField(default=False)
+    cursor = CursorField(
+        default=None,
+        allow_null=True,
+        help_text="`next_cursor` of the page before: as quick for the last page as for the first, whatever comes in.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A place is named once."""
+        if attrs["cursor"] and attrs["offset"]:
+            raise serializers.ValidationError({"cursor": ["A cursor and an offset cannot be combined."]})
+        return attrs
 
 
 class SyncRequest(serializers.Serializer[object]):
@@ -78,6 +115,7 @@ class Job(serializers.Serializer[object]):
     progress = serializers.FloatField(allow_null=True, help_text="0 to 100.")
     last_log = serializers.CharField(allow_null=True)
     queue_position = serializers.IntegerField(allow_null=True)
+    estimated_wait_seconds = serializers.FloatField(allow_null=True, help_text="A guess, of a job that waits.")
     last_synced_at = serializers.DateTimeField(allow_null=True)
     last_sync_error = serializers.CharField(allow_null=True)
     lost_at = serializers.DateTimeField(allow_null=True, help_text="Since when its provider has not known it.")
@@ -103,6 +141,7 @@ class JobList(serializers.Serializer[object]):
 
     jobs = Job(many=True)
     total = serializers.IntegerField()
+    next_cursor = serializers.CharField(allow_null=True, help_text="For the next page; null: this is the last.")
     sync = SyncActiveOutcome(required=False, help_text="Only with sync_active.")
 
 
@@ -176,14 +215,6 @@ class HistoryProgress(serializers.Serializer[object]):
     history = HistoryWalk(allow_null=True)
 
 
-class CancelResult(serializers.Serializer[object]):
-    """What the provider made of a cancel request."""
-
-    success = serializers.BooleanField()
-    job_id = serializers.CharField()
-    status = serializers.ChoiceField(choices=JOB_STATUSES)
-
-
 class DeleteResult(serializers.Serializer[object]):
     """A job was removed from the store."""
 
@@ -225,35 +256,6 @@ class ProviderList(serializers.Serializer[object]):
     """All providers that exist here."""
 
     providers = Provider(many=True)
-
-
-class ProviderConfigValues(serializers.Serializer[object]):
-    """What is set for a provider. ``settings``: set while running, which wins over the enterprise ``file``."""
-
-    webhook_url = serializers.CharField(allow_blank=True)
-    webhook_url_source = serializers.ChoiceField(choices=[source.value for source in ConfigSource])
-
-
-class ProviderConfig(ProviderConfigValues):
-    """The same, with the provider's name; ``config`` repeats the values for SimpleTuner's command line."""
-
-    provider = serializers.CharField()
-    config = ProviderConfigValues()
-
-
-class ProviderConfigChange(serializers.Serializer[object]):
-    """Settings to change; others stay."""
-
-    webhook_url = serializers.CharField(
-        required=False, allow_blank=True, allow_null=True, trim_whitespace=True, max_length=2000
-    )
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Refuse settings that do not exist, by their names."""
-        unknown = sorted(str(name)[:64] for name in set(data) - set(self.fields)) if isinstance(data, Mapping) else []
-        if unknown:
-            raise serializers.ValidationError({name: ["This is not a setting."] for name in unknown})
-        return super().to_internal_value(data)
 
 
 class WebhookReceipt(serializers.Serializer[object]):

@@ -9,19 +9,22 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from jobs import access
 from jobs.api import serializers
-from jobs.api.base import checked
-from jobs.api.payloads import job_payloads
+from jobs.api.base import ApiView, OpenView, checked
+from jobs.api.log_serializers import FollowedLog, LogQuery
+from jobs.api.payloads import job_page, job_payloads
 from jobs.api.renderers import TextRenderer
 from jobs.models import UnifiedJob
 from jobs.services import (
-    cancelling,
+    audit,
+    deleting,
     exposition,
     health,
     history_walk,
     inline_progress,
+    job_counts,
     logs,
     metrics,
     provider_accounts,
@@ -34,8 +37,10 @@ JOB_ERRORS = {404: PROBLEM}
 PROVIDER_ERRORS = {400: PROBLEM, 429: PROBLEM, 502: PROBLEM, 503: PROBLEM, 504: PROBLEM}
 
 
-class JobListView(APIView):
+class JobListView(ApiView):
     """``/api/cloud/jobs``."""
+
+    permissions = {"GET": access.VIEW_OWN}
 
     @extend_schema(
         operation_id="jobs_list",
@@ -47,23 +52,25 @@ class JobListView(APIView):
         query = checked(serializers.JobListQuery, request.query_params)
         refreshed = sync.refresh_for_list(query["provider"] or None) if query["sync_active"] else None
         filters = {name: query[name] for name in ("provider", "status", "job_type") if query[name]}
-        jobs = UnifiedJob.objects.filter(**filters)
-        first = query["offset"]
+        jobs = UnifiedJob.objects.visible_to(self.actor).filter(**filters)
+        if query["cursor"]:
+            jobs = jobs.older_than(*query["cursor"])
+        page, place = job_page(jobs.newest_first()[query["offset"] :], query["limit"])
         body: dict[str, Any] = {
-            "jobs": job_payloads(jobs.newest_first()[first : first + query["limit"]]),
-            "total": jobs.order_by().count(),
+            "jobs": page,
+            "total": job_counts.total(self.actor, **filters),
+            "next_cursor": serializers.encode_cursor(*place) if place else None,
         }
         if refreshed is not None:
-            body["sync"] = {
-                "refreshed": refreshed.refreshed,
-                "failed": refreshed.failed,
-                "errors": list(refreshed.errors),
-            }
+            told = sync.as_told_to(self.actor, refreshed)
+            body["sync"] = {"refreshed": told.refreshed, "failed": told.failed, "errors": list(told.errors)}
         return Response(body)
 
 
-class JobSyncView(APIView):
+class JobSyncView(ApiView):
     """``/api/cloud/jobs/sync``."""
+
+    permissions = {"POST": access.SYNC}
 
     @extend_schema(
         operation_id="jobs_sync",
@@ -81,7 +88,9 @@ class JobSyncView(APIView):
         """
         body = checked(serializers.SyncRequest, _with_query(request, "provider", "history"))
         if body["history"]:
+            audit.record(self.actor, "history.import", body["provider"])
             return _start_history(body["provider"])
+        audit.record(self.actor, "jobs.sync", body["provider"])
         done = sync.discover_jobs(body["provider"])
         return Response(
             {
@@ -133,8 +142,10 @@ def history_message(started: history_walk.Start) -> str:
     return f"The history of {label} is being imported already: {walk.seen} jobs read, {walk.found} new"
 
 
-class HistoryWalkView(APIView):
+class HistoryWalkView(ApiView):
     """``/api/cloud/jobs/sync/history``."""
+
+    permissions = {"GET": access.SYNC, "DELETE": access.SYNC}
 
     @extend_schema(
         operation_id="jobs_sync_history",
@@ -155,45 +166,67 @@ class HistoryWalkView(APIView):
     def delete(self, request: Request) -> Response:
         """End the walk that is under way; the jobs that it found stay."""
         query = checked(serializers.HistoryQuery, request.query_params)
-        return Response({"history": history_walk.facts(history_walk.cancel(query["provider"]))})
+        walk = history_walk.cancel(query["provider"])
+        audit.record(self.actor, "history.stop", query["provider"])
+        return Response({"history": history_walk.facts(walk)})
 
 
-class JobDetailView(APIView):
+class JobDetailView(ApiView):
     """``/api/cloud/jobs/{job_id}``."""
+
+    permissions = {"GET": access.VIEW_OWN, "DELETE": access.VIEW_OWN}
 
     @extend_schema(operation_id="jobs_get", responses={200: serializers.JobDetail, **JOB_ERRORS})
     def get(self, _request: Request, job_id: str) -> Response:
         """One job."""
-        job = get_job(job_id, UnifiedJob.objects.only("pk"))
+        job = get_job(job_id, UnifiedJob.objects.visible_to(self.actor).only("pk"))
         return Response({"job": job_payloads(UnifiedJob.objects.filter(pk=job.pk))[0]})
 
-    @extend_schema(operation_id="jobs_delete", responses={200: serializers.DeleteResult, 409: PROBLEM, **JOB_ERRORS})
+    @extend_schema(
+        operation_id="jobs_delete",
+        responses={200: serializers.DeleteResult, 403: PROBLEM, 409: PROBLEM, **JOB_ERRORS},
+    )
     def delete(self, _request: Request, job_id: str) -> Response:
-        """Remove a job that has ended from the store; nothing happens at its provider."""
-        return Response({"success": True, "job_id": cancelling.delete_job(job_id)})
+        """Remove a job that has ended from the store; nothing happens at its provider, and no sync brings it back."""
+        return Response({"success": True, "job_id": deleting.delete_job(self.actor, job_id)})
 
 
-class JobProgressView(APIView):
+class JobProgressView(ApiView):
     """``/api/cloud/jobs/{job_id}/inline-progress``."""
+
+    permissions = {"GET": access.VIEW_OWN}
 
     @extend_schema(operation_id="jobs_inline_progress", responses={200: serializers.InlineProgress, **JOB_ERRORS})
     def get(self, _request: Request, job_id: str) -> Response:
         """Compact progress of a running job (SPEC A1). The ``Age`` header says how many seconds old it is."""
-        found = inline_progress.inline_progress(job_id)
+        found = inline_progress.inline_progress(job_id, UnifiedJob.objects.visible_to(self.actor))
         body = {name: getattr(found, name) for name in ("job_id", "stage", "last_log", "progress")}
         age = {} if found.age_seconds is None else {"Age": str(max(int(found.age_seconds), 0))}
         return Response(body, headers={"Cache-Control": "no-store", **age})
 
 
-class JobLogsView(APIView):
+class JobLogsView(ApiView):
     """``/api/cloud/jobs/{job_id}/logs``."""
 
-    @extend_schema(operation_id="jobs_logs", responses={200: serializers.JobLogs, **JOB_ERRORS, **PROVIDER_ERRORS})
-    def get(self, _request: Request, job_id: str) -> Response:
-        """The log: read from the provider just now, or our copy when it has none any more."""
-        log = logs.read_log(job_id)
+    permissions = {"GET": access.VIEW_OWN}
+
+    @extend_schema(
+        operation_id="jobs_logs",
+        parameters=[LogQuery],
+        responses={200: FollowedLog, **JOB_ERRORS, **PROVIDER_ERRORS},
+    )
+    def get(self, request: Request, job_id: str) -> Response:
+        """The log: read from the provider just now, or our copy when it has none any more.
+
+        With `after` only what came since an earlier answer: `0` the first time, then the `bookmark` of the answer
+        before. Where `continues` is false, `logs` is the whole log and takes the place of what was read before.
+        """
+        after = checked(LogQuery, request.query_params)["after"]
+        log = logs.read_log(job_id, UnifiedJob.objects.visible_to(self.actor), after=after)
+        following = {} if after is None else {"continues": log.continues, "bookmark": log.bookmark}
         return Response(
             {
+                **following,
                 "job_id": log.job_id,
                 "logs": log.text,
                 "source": log.source.value,
@@ -207,22 +240,10 @@ class JobLogsView(APIView):
         )
 
 
-class JobCancelView(APIView):
-    """``/api/cloud/jobs/{job_id}/cancel``."""
-
-    @extend_schema(
-        operation_id="jobs_cancel",
-        request=None,
-        responses={200: serializers.CancelResult, **JOB_ERRORS, 409: PROBLEM, **PROVIDER_ERRORS},
-    )
-    def post(self, _request: Request, job_id: str) -> Response:
-        """Ask the provider to end a job; ``status`` is what it then said."""
-        job = cancelling.cancel_job(job_id)
-        return Response({"success": True, "job_id": job.job_id, "status": job.status})
-
-
-class MetricsView(APIView):
+class MetricsView(ApiView):
     """``/api/cloud/metrics``."""
+
+    permissions = {"GET": access.VIEW_OWN}
 
     @extend_schema(
         operation_id="metrics",
@@ -232,11 +253,13 @@ class MetricsView(APIView):
     def get(self, request: Request) -> Response:
         """Numbers over the jobs of the last days."""
         query = checked(serializers.MetricsQuery, request.query_params)
-        return Response(asdict(metrics.collect(query["days"], provider=query["provider"] or None)))
+        return Response(asdict(metrics.collect(query["days"], provider=query["provider"] or None, actor=self.actor)))
 
 
-class HealthView(APIView):
+class HealthView(ApiView):
     """``/api/cloud/health``."""
+
+    permissions = {"GET": access.VIEW_OWN}
 
     @extend_schema(
         operation_id="health",
@@ -249,8 +272,10 @@ class HealthView(APIView):
         return Response(asdict(health.report(include_providers=query["include_replicate"])))
 
 
-class PrometheusView(APIView):
+class PrometheusView(ApiView):
     """``/api/cloud/metrics/prometheus``."""
+
+    permissions = {"GET": access.VIEW_ALL}
 
     renderer_classes = (TextRenderer,)
 
@@ -260,7 +285,7 @@ class PrometheusView(APIView):
         return Response(exposition.exposition(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-class LivenessView(APIView):
+class LivenessView(OpenView):
     """``/api/cloud/health/live``."""
 
     @extend_schema(operation_id="health_live", responses={200: serializers.Liveness})
@@ -269,7 +294,7 @@ class LivenessView(APIView):
         return Response({"status": "alive"})
 
 
-class ReadinessView(APIView):
+class ReadinessView(OpenView):
     """``/api/cloud/health/ready``."""
 
     @extend_schema(operation_id="health_ready", responses={200: serializers.Liveness, 503: serializers.Liveness})
@@ -279,8 +304,10 @@ class ReadinessView(APIView):
         return Response({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)
 
 
-class ProviderListView(APIView):
+class ProviderListView(ApiView):
     """``/api/cloud/providers``."""
+
+    permissions = {"GET": access.VIEW_OWN}
 
     @extend_schema(operation_id="providers_list", responses={200: serializers.ProviderList})
     def get(self, _request: Request) -> Response:
@@ -302,8 +329,10 @@ class ProviderListView(APIView):
         )
 
 
-class ProviderValidateView(APIView):
+class ProviderValidateView(ApiView):
     """``/api/cloud/providers/{provider}/validate``."""
+
+    permissions = {"GET": access.VIEW_OWN}
 
     @extend_schema(operation_id="providers_validate", responses={200: serializers.Validation, 404: PROBLEM})
     def get(self, _request: Request, provider: str) -> Response:

@@ -11,9 +11,9 @@ from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from jobs.api import serializers
+from jobs.api.base import OpenView
 from jobs.services import webhooks
 from providers.errors import InvalidWebhook
 
@@ -70,8 +70,8 @@ class _AnyAnswer(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class WebhookView(APIView):
-    """``/api/webhooks/{provider}``."""
+class WebhookView(OpenView):
+    """``/api/webhooks/{provider}``: its sender is known by a signature."""
 
     http_method_names = ["post"]
     content_negotiation_class = _AnyAnswer

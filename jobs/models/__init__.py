@@ -16,6 +16,7 @@ from jobs.models.operations import (
 from jobs.models.pricing import HardwarePrice, ModelHardware
 from jobs.models.queue import QueueEntry, QueueLimits, QueueStatus
 from jobs.models.submission import DatasetArchive, DeletedJob, IdempotencyKey, JobSubmission, TrainingConfig
+from jobs.models.tally import JobTally
 from jobs.models.webhook import WebhookDelivery, WebhookVerdict
 
 __all__ = (
@@ -32,6 +33,7 @@ __all__ = (
     "JobLog",
     "JobQuerySet",
     "JobSubmission",
+    "JobTally",
     "Membership",
     "ModelHardware",
     "PollCycle",

@@ -42,7 +42,7 @@ class JobLog(models.Model):
     @property
     def text(self) -> str:
         """What is kept; where something is missing, a line says so."""
-        return self._archive().text
+        return self.archive.text
 
     @property
     def is_at_hand(self) -> bool:
@@ -87,14 +87,16 @@ class JobLog(models.Model):
 
     def join(self, text: str) -> None:
         """Take over any copy of the provider's log."""
-        kept = self._archive()
+        kept = self.archive
         merged = merge(kept, text)
         if merged is kept:
             return
         self._keep(merged)
         self.copy_characters, self.copy_digest = len(text), digests(text, len(text))[0]
 
-    def _archive(self) -> Archive:
+    @property
+    def archive(self) -> Archive:
+        """What is kept, unpacked."""
         content = zlib.decompress(self.compressed).decode() if self.compressed else ""
         head = self.head_characters if self.left_out_characters else 0
         return Archive(content[head:], content[:head], self.left_out_characters)

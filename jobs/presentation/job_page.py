@@ -1,31 +1,34 @@
-"""Everything the page of one job shows."""
+"""What the page of one job shows in each of its parts, and in its overview."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.utils import timezone
 
-from jobs.lifecycle import ACTIVE, JobStatus, JobType
+from jobs.access import CANCEL_ALL, SYSTEM, Actor
+from jobs.lifecycle import ACTIVE, JobStatus, JobType, Origin
 from jobs.models import JobLog, UnifiedJob
-from jobs.presentation.costs import CostView, cost_view
+from jobs.presentation import uploads
+from jobs.presentation.cancellations import CancellingView, cancelling_view
+from jobs.presentation.costs import CostView
 from jobs.presentation.formats import Moment, duration, moment
+from jobs.presentation.job_money import JobMoney, job_money
 from jobs.presentation.job_rows import display_name, hardware_labels, provider_label
-from jobs.presentation.log_text import last_lines
+from jobs.presentation.links import link
+from jobs.presentation.log_text import SHOWN_LINES, last_lines
 from jobs.presentation.progress import ProgressFacts, ProgressView, progress_view
 from jobs.presentation.statuses import StatusBadge, badge
-from jobs.services import queue
-
-PROVIDER_PAGES = "https://replicate.com/"
+from jobs.services import queue, retrying
+from jobs.services.submission_sources import tells_material
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineStep:
     """A change of status: who noticed it, and when by the provider's clock and by ours."""
 
+    previous: StatusBadge | None
     status: StatusBadge
     source: str
     provider_time: Moment | None
@@ -33,26 +36,41 @@ class TimelineStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """One entry of the job's input; ``is_block`` for a value that needs lines of its own."""
+class JobRights:
+    """What whoever looks at the page may do with the job as it stands."""
 
-    name: str
-    value: str
-    is_block: bool
+    can_delete: bool
+    can_claim: bool
+    can_budget: bool
 
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """The overview of a job, which is refreshed while one looks at it. ``is_removed``: its files, by the provider."""
+    """The overview of a job, which is refreshed while one looks at it.
+
+    ``state``: the API's word, ``status``: what is shown of it. ``output``: the address of its result, ``output_url``:
+    the same if a link may lead there. ``is_removed``: its files, by the provider. ``is_unclaimed``: nobody here owns it
+    or waved it aside.
+    """
 
     job_id: str
     name: str
+    state: str
     status: StatusBadge
     progress: ProgressView
     is_active: bool
     is_running: bool
     can_cancel: bool
+    can_retry: bool
+    can_clone: bool
+    retry_key: str
+    cancelling: CancellingView | None
+    rights: JobRights
+    is_unclaimed: bool
+    is_ignored: bool
+    waits_here: bool
     cost: CostView
+    money: JobMoney
     hardware: str
     provider: str
     model: str
@@ -66,26 +84,44 @@ class JobPage:
     lost: Moment | None
     error: str
     provider_page: str
+    output: str
     output_url: str
     is_removed: bool
     timeline: list[TimelineStep]
 
 
-def job_page(job: UnifiedJob, now: datetime | None = None) -> JobPage:
-    """The overview: two more queries than the job itself, three while it waits in our queue."""
+def job_page(job: UnifiedJob, now: datetime | None = None, *, actor: Actor = SYSTEM) -> JobPage:
+    """The overview, with what the actor may do: four more queries than the job itself, five while it waits here."""
     now = now or timezone.now()
     metadata = _mapping(job.metadata)
     started = moment(job.started_at, now)
-    model = _text(metadata.get("model"))
+    model, output = _text(metadata.get("model")), job.output_url or ""
+    money = job_money(job, now)
+    may_cancel = actor.may_cancel(job.owner_id)
+    is_ownerless = job.origin == Origin.DISCOVERED and job.owner_id is None
     return JobPage(
         job_id=job.job_id,
         name=display_name(job.config_name, model),
-        status=badge(job.status),
+        state=job.status,
+        status=badge(job.status, is_cancelling=job.is_cancelling),
         progress=progress_view(_facts(job), now),
         is_active=job.is_active,
         is_running=job.status == JobStatus.RUNNING,
-        can_cancel=job.is_active and job.job_type == JobType.CLOUD and bool(job.external_id),
-        cost=cost_view(job.cost_usd, status=job.status, started_at=job.started_at, hardware=job.hardware_type),
+        can_retry=_can_retry(job),
+        can_clone=tells_material(job),
+        retry_key=_retry_key(job),
+        can_cancel=may_cancel and _is_cancellable(job) and not job.is_cancelling,
+        cancelling=_cancelling(job, may_cancel, now) if job.is_cancelling else None,
+        rights=JobRights(
+            can_delete=may_cancel and job.is_terminal,
+            can_claim=is_ownerless and actor.can(CANCEL_ALL) and actor.user_id is not None,
+            can_budget=may_cancel and job.is_active and job.job_type == JobType.CLOUD,
+        ),
+        is_unclaimed=is_ownerless and job.ignored_at is None,
+        is_ignored=is_ownerless and job.ignored_at is not None,
+        waits_here=job.status == JobStatus.PENDING and job.external_id is None,
+        cost=money.cost,
+        money=money,
         hardware=hardware_labels().get(job.hardware_type or "", job.hardware_type or ""),
         provider=provider_label(job.provider),
         model=model,
@@ -98,26 +134,50 @@ def job_page(job: UnifiedJob, now: datetime | None = None) -> JobPage:
         sync_error=job.last_sync_error or "",
         lost=moment(job.lost_at, now),
         error=job.error_message or "",
-        provider_page=_link(metadata.get("web_url"), PROVIDER_PAGES),
-        output_url=_link(job.output_url, "https://", "http://"),
+        provider_page=link(metadata.get("web_url"), job.provider),
+        output=output if output.startswith(("https://", "http://")) else "",
+        output_url=link(job.output_url, job.provider),
         is_removed=metadata.get("data_removed") is True,
         timeline=_timeline(job, now),
     )
 
 
-def settings_of(job: UnifiedJob) -> list[Setting]:
-    """The job's input, as it was masked when it came in."""
-    return [_setting(name, value) for name, value in _mapping(_mapping(job.metadata).get("input")).items()]
-
-
-def stored_log(job: UnifiedJob) -> str:
+def stored_log(job: UnifiedJob, lines: int = SHOWN_LINES) -> str:
     """The end of our own copy of the log; empty if there is none."""
     log = JobLog.objects.filter(job=job).first()
-    return last_lines(log.text) if log else ""
+    return last_lines(log.text, lines) if log else ""
+
+
+def _retry_key(job: UnifiedJob) -> str:
+    """Pressed twice, Retry is one new job; pressed again after that, another."""
+    return f"{job.job_id}-{job.retries.count()}" if _can_retry(job) else ""
+
+
+def _can_retry(job: UnifiedJob) -> bool:
+    return retrying.can_retry(job) and tells_material(job)
+
+
+def _is_cancellable(job: UnifiedJob) -> bool:
+    """Whether there is somebody to ask, or it still waits here."""
+    is_ours = job.status in (JobStatus.PENDING, JobStatus.UPLOADING)
+    return job.is_active and job.job_type == JobType.CLOUD and (bool(job.external_id) or is_ours)
+
+
+def _cancelling(job: UnifiedJob, may_cancel: bool, now: datetime) -> CancellingView | None:
+    return cancelling_view(
+        requested_at=job.cancel_requested_at,
+        requested_by=job.cancel_requested_by,
+        accepted_at=job.cancel_accepted_at,
+        problem=job.cancel_error,
+        provider=provider_label(job.provider),
+        may_cancel=may_cancel,
+        now=now,
+    )
 
 
 def _facts(job: UnifiedJob) -> ProgressFacts:
     position = queue.positions([job.pk]).get(job.pk) if job.status == JobStatus.PENDING else None
+    upload = uploads.uploads_under_way([job.pk]).get(job.pk) if job.status == JobStatus.UPLOADING else None
     return ProgressFacts(
         status=job.status,
         progress=job.progress,
@@ -128,12 +188,14 @@ def _facts(job: UnifiedJob) -> ProgressFacts:
         started_at=job.started_at,
         progress_at=job.progress_at,
         queue_position=position,
+        upload=upload,
     )
 
 
 def _timeline(job: UnifiedJob, now: datetime) -> list[TimelineStep]:
     return [
         TimelineStep(
+            previous=badge(change.previous) if change.previous else None,
             status=badge(change.status),
             source=str(change.get_source_display()),
             provider_time=moment(change.provider_time, now),
@@ -143,27 +205,9 @@ def _timeline(job: UnifiedJob, now: datetime) -> list[TimelineStep]:
     ]
 
 
-def _setting(name: str, value: object) -> Setting:
-    if isinstance(value, str):
-        return Setting(name, value, is_block="\n" in value)
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    return Setting(name, text, is_block="\n" in text)
-
-
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _link(value: object, *prefixes: str) -> str:
-    """The address if it may be linked to: whatever a provider sends must not become a ``javascript:`` link."""
-    address = _text(value)
-    if not address.startswith(prefixes):
-        return ""
-    try:
-        return address if urlsplit(address).hostname else ""
-    except ValueError:
-        return ""

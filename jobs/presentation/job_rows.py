@@ -8,13 +8,17 @@ from typing import Any
 from django.db.models.fields.json import KT
 from django.utils.translation import gettext as _
 
+from jobs.access import SYSTEM, Actor
 from jobs.lifecycle import ACTIVE, JobStatus, LogsState
 from jobs.models import HardwarePrice, JobQuerySet
 from jobs.models.job import duration_seconds
+from jobs.presentation.cancellations import CancellingView, cancelling_view
 from jobs.presentation.costs import CostView, cost_view
 from jobs.presentation.formats import Moment, duration, moment
+from jobs.presentation.job_money import budget_note
 from jobs.presentation.progress import ProgressFacts, ProgressView, progress_view
 from jobs.presentation.statuses import StatusBadge, badge
+from jobs.presentation.uploads import UploadProgress, uploads_under_way
 from jobs.services import queue
 from providers import names
 
@@ -41,6 +45,13 @@ COLUMNS = (
     "last_sync_error",
     "lost_at",
     "logs_state",
+    "owner_id",
+    "cancel_requested_at",
+    "cancel_requested_by",
+    "cancel_accepted_at",
+    "cancel_error",
+    "budget_usd",
+    "budget_told_percent",
 )
 PROGRESS_COLUMNS = (
     "progress",
@@ -74,16 +85,19 @@ class JobRow:
     sync_error: str
     lost: Moment | None
     log_problem: str
+    cancelling: CancellingView | None
+    budget: str
 
 
-def job_rows(jobs: JobQuerySet, now: datetime) -> list[JobRow]:
-    """The rows of a queryset, in its order: at most three queries."""
+def job_rows(jobs: JobQuerySet, now: datetime, *, actor: Actor = SYSTEM) -> list[JobRow]:
+    """The rows of a queryset, in its order: at most four queries."""
     found = list(jobs.annotate(model_name=KT("metadata__model")).values(*COLUMNS, "model_name"))
     if not found:
         return []
     positions = queue.positions([row["pk"] for row in found if row["status"] == JobStatus.PENDING])
+    uploads = uploads_under_way([row["pk"] for row in found if row["status"] == JobStatus.UPLOADING])
     labels = hardware_labels()
-    return [_row(values, positions, labels, now) for values in found]
+    return [_row(values, positions, uploads, labels, now, actor) for values in found]
 
 
 def hardware_labels() -> dict[str, str]:
@@ -106,6 +120,18 @@ def provider_label(provider: str) -> str:
     return names.LABELS.get(provider, provider) or _("This machine")
 
 
+def _cancelling(values: Mapping[str, Any], actor: Actor, now: datetime) -> CancellingView | None:
+    return cancelling_view(
+        requested_at=values["cancel_requested_at"],
+        requested_by=values["cancel_requested_by"],
+        accepted_at=values["cancel_accepted_at"],
+        problem=values["cancel_error"],
+        provider=provider_label(values["provider"]),
+        may_cancel=actor.may_cancel(values["owner_id"]),
+        now=now,
+    )
+
+
 def _log_problem(state: str) -> str:
     """Nothing, unless some of the log is gone."""
     return {LogsState.PARTIAL: _("Its log was saved in part."), LogsState.LOST: _("Its log is lost.")}.get(
@@ -113,22 +139,31 @@ def _log_problem(state: str) -> str:
     )
 
 
-def _row(values: Mapping[str, Any], positions: Mapping[int, int], labels: Mapping[str, str], now: datetime) -> JobRow:
+def _row(
+    values: Mapping[str, Any],
+    positions: Mapping[int, int],
+    uploads: Mapping[int, UploadProgress],
+    labels: Mapping[str, str],
+    now: datetime,
+    actor: Actor,
+) -> JobRow:
     status, started_at = values["status"], values["started_at"]
     # SQLite gives a JSON value in its own type, whatever was expected to be there.
     model_name = values["model_name"] if isinstance(values["model_name"], str) else None
     hardware = values["hardware_type"]
     started = moment(started_at, now)
+    is_cancelling = values["cancel_requested_at"] is not None and status in ACTIVE
     facts = ProgressFacts(
         status=status,
         queue_position=positions.get(values["pk"]),
+        upload=uploads.get(values["pk"]),
         **{name: values[name] for name in PROGRESS_COLUMNS},
     )
     return JobRow(
         job_id=values["job_id"],
         short_id=short_id(values["job_id"]),
         name=display_name(values["config_name"], model_name),
-        status=badge(status),
+        status=badge(status, is_cancelling=is_cancelling),
         progress=progress_view(facts, now),
         is_running=status == JobStatus.RUNNING,
         created=moment(values["created_at"], now),
@@ -142,4 +177,6 @@ def _row(values: Mapping[str, Any], positions: Mapping[int, int], labels: Mappin
         sync_error=values["last_sync_error"] or "",
         lost=moment(values["lost_at"], now),
         log_problem=_log_problem(values["logs_state"]),
+        cancelling=_cancelling(values, actor, now) if is_cancelling else None,
+        budget=budget_note(values["budget_told_percent"], values["budget_usd"]),
     )

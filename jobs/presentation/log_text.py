@@ -1,8 +1,10 @@
-"""A stored log, for reading without a script. ``static/js/log-text.js`` does the same in the browser."""
+"""A stored log, for reading without a script. ``static/js/log/lines.js`` does the same in the browser."""
 
 import re
 
 SHOWN_LINES = 500
+# In the overview, where they say what is going on.
+TAIL_LINES = 12
 # More than enough for the shown lines, and little enough for a log of any size.
 TAIL_CHARACTERS = 400_000
 

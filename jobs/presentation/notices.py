@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
+from jobs.access import VIEW_ALL, Actor
 from jobs.services import health
 from providers import names
 
@@ -28,7 +29,11 @@ CAUSES = {
 }
 
 
-def notices() -> list[Notice]:
+# These tell of everybody's jobs, or of the machine.
+FOR_THOSE_WHO_SEE_ALL = frozenset({"queue", "webhooks", "disk"})
+
+
+def notices(actor: Actor) -> list[Notice]:
     """Nothing while all is well. No provider is asked: what is remembered of its last calls is told."""
     troubled = {part.name: part for part in health.report().components if part.status is not health.Health.HEALTHY}
     return [
@@ -39,7 +44,8 @@ def notices() -> list[Notice]:
             is_grave=component.status is health.Health.UNHEALTHY,
         )
         for component in troubled.values()
-        if not any(cause in troubled for cause in CAUSES.get(component.name, ()))
+        if (actor.can(VIEW_ALL) or component.name not in FOR_THOSE_WHO_SEE_ALL)
+        and not any(cause in troubled for cause in CAUSES.get(component.name, ()))
     ]
 
 

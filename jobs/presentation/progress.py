@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from jobs.lifecycle import JobStatus
 from jobs.presentation.formats import percent, rough_duration, spoken_time_left
+from jobs.presentation.uploads import UploadProgress
 
 # Below this, what has passed says too little of what is to come.
 LEAST_PERCENT_FOR_ESTIMATE = 5.0
@@ -28,6 +29,7 @@ class ProgressFacts:
     started_at: datetime | None
     progress_at: datetime | None
     queue_position: int | None = None
+    upload: UploadProgress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,14 @@ class ProgressView:
     stage: str
     line: str
     is_problem: bool
+    is_uploading: bool
     finish_ms: int | None
 
 
 def progress_view(facts: ProgressFacts, now: datetime) -> ProgressView:
     """What to show of a job's progress."""
     is_running = facts.status == JobStatus.RUNNING
-    value = 100.0 if facts.status == JobStatus.COMPLETED else facts.progress
+    value = _value(facts)
     left = seconds_left(facts, now) if is_running else None
     is_problem = facts.status == JobStatus.FAILED and bool(facts.error_message)
     line = first_line(facts.error_message) if is_problem else facts.last_log
@@ -59,6 +62,7 @@ def progress_view(facts: ProgressFacts, now: datetime) -> ProgressView:
         stage=stage_label(facts.stage) if is_running else "",
         line=(line or "")[:LINE_CHARACTERS],
         is_problem=is_problem,
+        is_uploading=facts.status == JobStatus.UPLOADING and facts.upload is not None,
         finish_ms=None if left is None else int((now.timestamp() + left) * 1000),
     )
 
@@ -94,6 +98,14 @@ def first_line(text: str | None) -> str:
     return next((line.strip() for line in (text or "").splitlines() if line.strip()), "")
 
 
+def _value(facts: ProgressFacts) -> float | None:
+    if facts.status == JobStatus.COMPLETED:
+        return 100.0
+    if facts.status == JobStatus.UPLOADING and facts.upload is not None:
+        return facts.upload.percent
+    return facts.progress
+
+
 def _text(facts: ProgressFacts, value: float | None, left: float | None) -> str:
     if facts.status == JobStatus.RUNNING:
         if value is None:
@@ -104,6 +116,8 @@ def _text(facts: ProgressFacts, value: float | None, left: float | None) -> str:
         return _("Waiting, place %(place)s in the queue") % {"place": facts.queue_position}
     if facts.status in (JobStatus.PENDING, JobStatus.QUEUED):
         return _("Waiting to start")
+    if facts.status == JobStatus.UPLOADING and facts.upload is not None:
+        return facts.upload.text
     if facts.status == JobStatus.UPLOADING:
         return _("Handing over to the provider")
     if value is None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from jobs.lifecycle import JobStatus
 
 LOOKS: dict[str, tuple[str, str]] = {
@@ -17,7 +19,7 @@ LOOKS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class StatusBadge:
-    """A status as a pill. ``value`` is the API's word, ``label`` the reader's."""
+    """A status as a pill. ``value`` is the API's word or ``cancelling``, ``label`` the reader's."""
 
     value: str
     label: str
@@ -25,7 +27,9 @@ class StatusBadge:
     tone: str
 
 
-def badge(status: str) -> StatusBadge:
-    """The pill of a status."""
+def badge(status: str, *, is_cancelling: bool = False) -> StatusBadge:
+    """The pill of a status; of one whose end is asked for, a pill of its own."""
+    if is_cancelling:
+        return StatusBadge(value="cancelling", label=_("Cancelling…"), icon="cancelling", tone="warning")
     icon, tone = LOOKS[status]
     return StatusBadge(value=status, label=str(JobStatus(status).label), icon=icon, tone=tone)

@@ -1,15 +1,20 @@
 """Accounts as actors: what somebody who is signed in may do (jobs.access)."""
 
+from collections.abc import Collection
+
 import structlog
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser, Group, Permission
 from django.db import InterfaceError, OperationalError
+from django.db.models import Q
 
-from jobs.access import DEFAULT_PRIORITY, EVERYTHING, ROLE_PRIORITIES, ROLES, Actor
+from jobs.access import DEFAULT_PRIORITY, EVERYTHING, MANAGE_ACCOUNTS, ROLE_PRIORITIES, ROLES, Actor
 
 logger = structlog.get_logger(__name__)
 
 OWNER = "owner"
+# Applications whose tables the administration shows.
+ADMINISTERED = ("jobs", "auth")
 _owner_id: int | None = None
 
 
@@ -73,10 +78,21 @@ def _priority(user: AbstractUser) -> int:
     return max((ROLE_PRIORITIES[role] for role in roles if role in ROLE_PRIORITIES), default=DEFAULT_PRIORITY)
 
 
+def usernames(user_ids: Collection[int]) -> dict[int, str]:
+    """The names of accounts. A join would have the database put a whole list in order before it takes fifty of it."""
+    if not user_ids:
+        return {}
+    return dict(get_user_model().objects.filter(pk__in=user_ids).values_list("pk", "username"))
+
+
 def ensure_roles(**_: object) -> None:
     """Make the groups of the roles that do not exist yet. Whoever changes what a group may do keeps that."""
     for role, permissions in ROLES.items():
         group, created = Group.objects.get_or_create(name=role)
         if created:
             codenames = [permission.partition(".")[2] for permission in permissions]
-            group.permissions.set(Permission.objects.filter(content_type__app_label="jobs", codename__in=codenames))
+            of_role = Q(content_type__app_label="jobs", codename__in=codenames)
+            if MANAGE_ACCOUNTS in permissions:
+                # What the administration asks for: whoever manages accounts has all of it.
+                of_role |= Q(content_type__app_label__in=ADMINISTERED)
+            group.permissions.set(Permission.objects.filter(of_role))

@@ -25,6 +25,7 @@ from providers.calls import CallReport
 from providers.errors import (
     ProviderAuthError,
     ProviderError,
+    ProviderNotConfigured,
     ProviderRateLimited,
     ProviderUnavailable,
 )
@@ -190,10 +191,11 @@ def checking() -> Iterator[None]:
 
 def breaker_state(name: str) -> BreakerFacts:
     """The breaker of a provider's present account; a closed one if it is not configured. Asks nobody but Redis."""
-    options = settings.PROVIDERS.get(name)
-    if options is None:
+    try:
+        account = _account(name, registry.get_token(name))
+    except ProviderNotConfigured:
         return BreakerFacts()
-    place = _with_book(_account(name, str(options.get("token", ""))), lambda book: book.look())
+    place = _with_book(account, lambda book: book.look())
     breaker = Breaker.from_json(place.breaker)
     return BreakerFacts(
         state=breaker.state,
@@ -202,6 +204,16 @@ def breaker_state(name: str) -> BreakerFacts:
         reason=breaker.reason,
         resting_until=_time(breaker.rest_until) if breaker.is_resting(place.now) else None,
     )
+
+
+def forget_breaker(name: str, token: str) -> None:
+    """Let the account be asked at once, whatever was learnt of it: its token has just been set."""
+
+    def forget(book: Book) -> bool:
+        before = book.look().breaker
+        return not before or book.replace(before, "")
+
+    _with_book(_account(name, token), forget)
 
 
 def forget_own_books() -> None:

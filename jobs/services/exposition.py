@@ -150,6 +150,8 @@ def _job_facts() -> Iterator[Metric]:
     )
     waiting = QueueEntry.objects.filter(status=QueueStatus.PENDING).count()
     yield _gauge("queue_waiting_jobs", "Jobs that wait to be handed to a provider.", {(): waiting})
+    dispatching = QueueEntry.objects.filter(status=QueueStatus.DISPATCHING).count()
+    yield _gauge("queue_dispatching_jobs", "Jobs that are being handed to a provider.", {(): dispatching})
 
 
 def _spend() -> Mapping[LabelValues, float]:

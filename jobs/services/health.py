@@ -28,6 +28,7 @@ from jobs.services import background_switch, heartbeats, polling, store, webhook
 from jobs.services.heartbeats import Heartbeat, Role
 from jobs.services.provider_accounts import validate
 from jobs.services.provider_calls import provider_state
+from jobs.services.provider_tokens import token_standing
 from providers import registry
 
 STARTED = time.monotonic()
@@ -239,6 +240,8 @@ def _queue(shared: SharedState) -> Component:
         "messages": shared.depth,
         "jobs": waiting,
     }
+    if dispatching := QueueEntry.objects.filter(status=QueueStatus.DISPATCHING).count():
+        message = _("%(state)s, %(count)d being handed over") % {"state": message, "count": dispatching}
     if shared.depth <= DEEP_QUEUE:
         return Component("queue", Health.HEALTHY, message)
     return Component("queue", Health.DEGRADED, _("The workers do not keep up: %(state)s.") % {"state": message})
@@ -290,6 +293,8 @@ def _disk() -> Component:
 
 
 def _remembered_provider(name: str) -> Component:
+    if problem := token_standing(name).problem:
+        return Component(name, Health.DEGRADED, problem)
     state = provider_state(name)
     if state.resting_until:
         return Component(

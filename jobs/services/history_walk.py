@@ -18,6 +18,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs import coordination, events
+from jobs.access import SYNC
 from jobs.circuit_breaker import DEFAULT_REST_SECONDS
 from jobs.lifecycle import Source
 from jobs.models import HistoryWalk, WalkState
@@ -360,7 +361,7 @@ def _write(walk: HistoryWalk, change: Mapping[str, Any]) -> bool:
 
 
 def _announce(walk: HistoryWalk) -> None:
-    events.announce(EVENT, cast("Mapping[str, events.JSON]", facts(walk)))
+    events.announce(EVENT, cast("Mapping[str, events.JSON]", facts(walk)), events.Audience(permission=SYNC))
 
 
 def _iso(at: datetime) -> str:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from jobs import coordination
 from jobs.lifecycle import JobStatus, JobType, Source
-from jobs.models import UnifiedJob
+from jobs.models import JobQuerySet, UnifiedJob
 from jobs.services.lookup import get_job
 from jobs.services.sync import refresh_job
 from providers.errors import ProviderError
@@ -30,12 +30,13 @@ class InlineProgress:
     age_seconds: float | None = None
 
 
-def inline_progress(job_id: str) -> InlineProgress:
+def inline_progress(job_id: str, jobs: JobQuerySet | None = None) -> InlineProgress:
     """Progress of a running job, asked of its provider at most once in five seconds by all who want it.
 
-    If the provider cannot be asked, the last known progress with its age. Raises ``JobNotFound``.
+    ``jobs``: those that it may be one of. If the provider cannot be asked, the last known progress with its age.
+    Raises ``JobNotFound``.
     """
-    job = get_job(job_id)
+    job = get_job(job_id, jobs)
     if job.status != JobStatus.RUNNING:
         return _of_idle(job)
     if job.job_type == JobType.CLOUD and job.external_id and not job.is_put_off(timezone.now()):

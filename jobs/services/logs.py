@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from jobs import coordination
 from jobs.lifecycle import TERMINAL, JobType, LogsState, Source
-from jobs.models import JobLog, UnifiedJob
+from jobs.log_archive import Archive
+from jobs.models import JobLog, JobQuerySet, UnifiedJob
 from jobs.services import log_standing, shared_errors
 from jobs.services.failed_checks import apply_fit, record_refusal
 from jobs.services.lookup import get_job
@@ -56,7 +57,8 @@ class LogText:
     """What there is of a job's log, and why it may be behind: ``problem`` is the provider's trouble in words.
 
     ``is_final``: its provider is not asked again. ``is_cut``: a line in the text says where something is missing.
-    ``characters``: of all that was read. ``saved_at``: when our copy last grew.
+    ``characters``: of all that was read. ``saved_at``: when our copy last grew. ``continues``: the text is only what
+    came after the bookmark that was given. ``bookmark``: to be given next time.
     """
 
     job_id: str
@@ -68,14 +70,18 @@ class LogText:
     characters: int
     saved_at: datetime | None
     problem: str | None = None
+    continues: bool = False
+    bookmark: str = ""
 
 
-def read_log(job_id: str) -> LogText:
+def read_log(job_id: str, jobs: JobQuerySet | None = None, *, after: str | None = None) -> LogText:
     """Return the log of a job. What the provider has just been asked for is stored first, then read.
 
+    ``jobs``: those that it may be one of. ``after``: the bookmark of an earlier answer, or ``"0"`` for a first one; the
+    text then is only what has come since, or everything again if that cannot be told.
     Raises ``JobNotFound``; ``ProviderError`` only if there is no copy of ours to serve instead.
     """
-    job = get_job(job_id)
+    job = get_job(job_id, jobs)
     source, problem = LogSource.STORE, None
     if _may_have_more(job):
         answer = coordination.single_flight(
@@ -92,9 +98,11 @@ def read_log(job_id: str) -> LogText:
                 raise
         job.refresh_from_db(fields=["logs_state", "next_log_capture_at"])
     log = JobLog.objects.filter(job=job).first()
+    archive = log.archive if log else Archive()
+    since = archive.since(after) if after is not None else None
     return LogText(
         job_id=job.job_id,
-        text=log.text if log else "",
+        text=archive.text if since is None else since,
         source=source,
         state=LogsState(job.logs_state),
         is_final=bool(log and log.is_final) or not _is_open(job),
@@ -102,6 +110,8 @@ def read_log(job_id: str) -> LogText:
         characters=log.characters if log else 0,
         saved_at=log.saved_at if log and log.characters else None,
         problem=problem,
+        continues=since is not None,
+        bookmark=archive.bookmark if after is not None else "",
     )
 
 

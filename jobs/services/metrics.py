@@ -10,8 +10,10 @@ from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from jobs.access import SYSTEM, Actor
 from jobs.lifecycle import ACTIVE, JobStatus
 from jobs.models import HardwarePrice, JobQuerySet, UnifiedJob
+from jobs.services import job_counts
 
 # A median needs no more than this many newest jobs to be told to the minute.
 SAMPLE_ROWS = 2000
@@ -50,10 +52,10 @@ class Metrics:
     cost_by_day: tuple[DayCost, ...]
 
 
-def collect(days: int = 30, *, provider: str | None = None) -> Metrics:
-    """Count what happened in the last ``days`` days."""
+def collect(days: int = 30, *, provider: str | None = None, actor: Actor = SYSTEM) -> Metrics:
+    """Count what happened in the last ``days`` days to jobs that ``actor`` may see."""
     now = timezone.now()
-    jobs = UnifiedJob.objects.filter(provider=provider) if provider else UnifiedJob.objects.all()
+    jobs = _jobs(provider, actor)
     period = jobs.filter(created_at__gte=now - timedelta(days=days))
     by_status = dict.fromkeys(JobStatus.values, 0) | dict(
         period.order_by().values_list("status").annotate(count=Count("pk"))
@@ -65,7 +67,7 @@ def collect(days: int = 30, *, provider: str | None = None) -> Metrics:
     )
     month_start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     month = jobs.filter(created_at__gte=month_start).aggregate(total=Sum("cost_usd"))
-    burn_rate, unpriced = _burn_rate(now, provider)
+    burn_rate, unpriced = _burn_rate(now, jobs)
     ended = by_status[JobStatus.COMPLETED] + by_status[JobStatus.FAILED]
     durations, waits = _durations_and_waits(period.filter(started_at__isnull=False))
     return Metrics(
@@ -87,19 +89,20 @@ def collect(days: int = 30, *, provider: str | None = None) -> Metrics:
     )
 
 
-def status_counts(*, provider: str | None = None) -> dict[str, int]:
-    """How many jobs there are in each status, of all time."""
-    jobs = UnifiedJob.objects.filter(provider=provider) if provider else UnifiedJob.objects.all()
-    counts = jobs.order_by().values_list("status").annotate(count=Count("pk"))
-    return dict.fromkeys(JobStatus.values, 0) | dict(counts)
+def status_counts(*, provider: str | None = None, actor: Actor = SYSTEM) -> dict[str, int]:
+    """How many jobs there are in each status, of all time, among those that ``actor`` may see."""
+    return job_counts.by_status(actor, provider=provider or "")
 
 
-def _burn_rate(now: datetime, provider: str | None) -> tuple[Decimal, int]:
+def _jobs(provider: str | None, actor: Actor) -> JobQuerySet:
+    jobs = UnifiedJob.objects.visible_to(actor)
+    return jobs.filter(provider=provider) if provider else jobs
+
+
+def _burn_rate(now: datetime, jobs: JobQuerySet) -> tuple[Decimal, int]:
     """Dollars an hour of all running jobs of known price, and how many have none."""
     prices = HardwarePrice.objects.book()
-    running = UnifiedJob.objects.filter(status=JobStatus.RUNNING)
-    if provider:
-        running = running.filter(provider=provider)
+    running = jobs.filter(status=JobStatus.RUNNING)
     rate, unpriced = Decimal(0), 0
     groups = running.order_by().values_list("provider", "hardware_type").annotate(count=Count("pk"))
     for name, hardware, count in groups:

@@ -90,7 +90,7 @@ def _silent_since(policy: PollingPolicy) -> datetime | None:
 
 
 def _configured_providers() -> list[str]:
-    return [name for name in registry.provider_names() if name in settings.PROVIDERS]
+    return [name for name in registry.provider_names() if registry.is_configured(name)]
 
 
 def _providers_with_active_jobs() -> list[str]:

@@ -52,7 +52,7 @@ def overviews() -> list[ProviderOverview]:
         ProviderOverview(
             name=name,
             label=registry.get_label(name),
-            is_configured=name in settings.PROVIDERS,
+            is_configured=registry.is_configured(name),
             is_sandbox=settings.IS_SANDBOX,
             webhook_url=webhook_url(name),
             state=provider_state(name),

@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 
 from jobs.models import ProviderSettings
-from jobs.webhook_url import check_webhook_url
+from jobs.outgoing_urls import Destination, check_at_save
 from providers import registry
 from providers.errors import UnknownProvider
 
@@ -44,10 +44,15 @@ def provider_config(provider: str) -> ProviderConfig:
 
 def checked_config(provider: str) -> ProviderConfig:
     """The same for a provider that exists. Raises ``UnknownProvider``."""
+    require_provider(provider)
+    return provider_config(provider)
+
+
+def require_provider(provider: str) -> None:
+    """Raises ``UnknownProvider`` for a name that does not exist here."""
     if provider not in registry.provider_names():
         known = ", ".join(registry.provider_names())
         raise UnknownProvider(f"There is no provider named {provider[:40]!r}; known: {known}.")
-    return provider_config(provider)
 
 
 def set_webhook_url(provider: str, url: str) -> ProviderConfig:
@@ -55,9 +60,18 @@ def set_webhook_url(provider: str, url: str) -> ProviderConfig:
 
     Raises ``UnknownProvider``, and ``ValueError`` for a URL that a provider must not be told.
     """
-    checked_config(provider)
-    if url:
-        url = check_webhook_url(url)
+    require_provider(provider)
+    return store_webhook_url(provider, webhook_destination(url))
+
+
+def webhook_destination(url: str) -> Destination:
+    """Where a URL leads; an empty one nowhere. Looks the name up. Raises ``ValueError`` as ``set_webhook_url`` does."""
+    return check_at_save(url) if url else Destination(url="", addresses=())
+
+
+def store_webhook_url(provider: str, destination: Destination) -> ProviderConfig:
+    """The write alone, for a destination that was checked."""
+    url, is_known = destination.url, bool(destination.addresses) or not destination.url
     ProviderSettings.objects.update_or_create(provider=provider, defaults={"webhook_url": url})
     senders = ", ".join(str(network) for network in settings.WEBHOOK_ALLOWED_ADDRESSES) or "any address"
     logger.info(
@@ -65,6 +79,8 @@ def set_webhook_url(provider: str, url: str) -> ProviderConfig:
         provider=provider,
         # Not the whole: what follows the host may be a key of its own.
         called_at=urlsplit(url).hostname,
+        # Else it is refused when a job is to be started with it.
+        name_is_known=is_known,
         deliveries_taken_from=senders,
     )
     return provider_config(provider)

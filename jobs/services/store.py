@@ -9,20 +9,27 @@ from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from jobs.models import StoreClaim
+from jobs.services import example_configs
 
 _is_up_to_date = False
 
 
 @transaction.atomic
-def claim_store(mode: str) -> None:
-    """Claim an unclaimed database for ``mode``. Raises ``ImproperlyConfigured`` if it belongs to the other one."""
+def claim_store(mode: str, *, with_examples: bool = False) -> None:
+    """Claim an unclaimed database for ``mode``. Raises ``ImproperlyConfigured`` if it belongs to the other one.
+
+    ``with_examples``: whoever starts with it finds configurations to submit; once, whatever becomes of them.
+    """
     claim = StoreClaim.objects.select_for_update().first()
     if claim is None:
         StoreClaim.objects.create(mode=mode)
+        if with_examples:
+            example_configs.add_examples()
     elif claim.mode != mode:
         raise ImproperlyConfigured(
-            f"This database holds the {claim.mode} store, but we were started for the {mode} one: REPLICATE_API_TOKEN "
-            f"decides which. Point DATABASE_URL at another database, or start with the settings it was made with."
+            f"This database holds the {claim.mode} store, but we were started for the {mode} one: REPLICATE_API_TOKEN, "
+            "a stored token or SIMPLETUNER_STORE decides which. Point DATABASE_URL at another database, or start with "
+            "the settings it was made with."
         )
 
 

@@ -12,6 +12,7 @@ import structlog
 from django.utils import timezone
 
 from jobs import coordination
+from jobs.access import VIEW_ALL, Actor
 from jobs.lifecycle import Source
 from jobs.models import UnifiedJob
 from jobs.services import shared_errors
@@ -243,6 +244,20 @@ class _Reader:
         self.failures += unfit
         self._pending = []
         self._written_at = time.monotonic()
+
+
+def as_told_to(actor: Actor, refresh: Refresh) -> Refresh:
+    """A refresh concerns everybody's jobs: who sees their own alone is told how those now stand."""
+    if actor.can(VIEW_ALL):
+        return refresh
+    errors = UnifiedJob.objects.visible_to(actor).active().at_providers().values_list("last_sync_error", flat=True)
+    failures = [error for error in errors if error]
+    return Refresh(
+        active=len(errors),
+        refreshed=len(errors) - len(failures),
+        failed=len(failures),
+        errors=tuple(dict.fromkeys(failures)),
+    )
 
 
 def _may_ask_for_all(provider: str | None) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from jobs.known_secrets import remember
 from jobs.services.provider_calls import asking
 from providers import registry
 from providers.errors import InvalidWebhook, ProviderError
@@ -81,6 +82,7 @@ class _Secrets:
         except ProviderError as error:
             logger.warning("webhook secret not read", provider=self._provider, error=error.message)
             return
+        remember(secret)
         self._fetched_at = time.time()
         if self._confirmed and secret not in self._confirmed:
             logger.info("webhook secret was rotated", provider=self._provider)

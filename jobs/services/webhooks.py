@@ -7,7 +7,7 @@ the sender is told that we have it, and the inbox is gone through again until ev
 import hashlib
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from jobs import coordination
 from jobs.client_address import client_address, is_in
 from jobs.lifecycle import Source
 from jobs.models import JobLog, UnifiedJob, WebhookDelivery, WebhookVerdict
-from jobs.services import telemetry
+from jobs.services import deleting, telemetry
 from jobs.services.provider_calls import asking
 from jobs.services.snapshots import Applied, apply_snapshot, apply_snapshots
 from jobs.services.webhook_facts import (
@@ -171,6 +171,10 @@ def apply_again(pks: Iterable[int]) -> int:
     )
 
 
+class _JobDeleted(Exception):
+    """The record of the job was deleted here: there is nothing to apply a delivery to, now or later."""
+
+
 class _Asker:
     """The questions of one pass: each job is asked for once, and a provider in trouble not again."""
 
@@ -279,11 +283,15 @@ def _apply(delivery: WebhookDelivery, body: bytes, asker: _Asker | None) -> None
             _leave(delivery, error.message)
     except ProviderError as error:
         _leave(delivery, error.message)
+    except _JobDeleted:
+        _settle(
+            delivery,
+            WebhookVerdict.STALE,
+            error="The record of its job was deleted here, or is older than what is kept.",
+        )
     else:
-        if applied is None and asker is None:
+        if applied is None:
             _leave(delivery, "")
-        elif applied is None:
-            _settle(delivery, WebhookVerdict.UNKNOWN, error="Its job was deleted here, or is older than what is kept.")
         else:
             verdict = WebhookVerdict.APPLIED if _is_news(applied, report, began) else WebhookVerdict.STALE
             _settle(delivery, verdict, job=applied.job)
@@ -294,16 +302,30 @@ def _apply_report(report: JobSnapshot, asker: _Asker | None) -> Applied | None:
     applied = apply_snapshot(report, source=Source.WEBHOOK)
     if applied is not None or asker is None:
         return applied
+    _refuse_deleted(report.provider, [report.external_id])
     # Asked under our own token, so that only a job of this account gets in; what the body says may be newer.
     answer = asker.ask(report.provider, JobRef(external_id=report.external_id))
-    return next(iter(apply_snapshots([answer, report], source=Source.WEBHOOK, create=True)), None)
+    return _applied(apply_snapshots([answer, report], source=Source.WEBHOOK, create=True))
 
 
 def _apply_hint(provider: str, hint: JobHint, asker: _Asker | None) -> Applied | None:
     """What a trainer says of its run is not the provider's word: the provider is asked."""
     if asker is None:
         return None
-    return apply_snapshot(_ask_any(provider, hint, asker), source=Source.WEBHOOK, create=True)
+    _refuse_deleted(provider, hint.job_ids)
+    return _applied(apply_snapshots([_ask_any(provider, hint, asker)], source=Source.WEBHOOK, create=True))
+
+
+def _refuse_deleted(provider: str, job_ids: Sequence[str]) -> None:
+    if deleting.was_deleted(provider, job_ids):
+        raise _JobDeleted
+
+
+def _applied(results: Sequence[Applied]) -> Applied:
+    """What came of it. Only a job whose record was deleted is not brought in."""
+    if not results:
+        raise _JobDeleted
+    return results[0]
 
 
 def _ask_any(provider: str, hint: JobHint, asker: _Asker) -> JobSnapshot:

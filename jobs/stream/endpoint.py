@@ -1,8 +1,9 @@
 """The ASGI application behind ``/api/events``."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,13 +14,16 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.http.request import split_domain_port, validate_host
 
+from jobs.access import VIEW_OWN, Actor
 from jobs.client_address import client_address
 from jobs.connections import abort
-from jobs.services import history
-from jobs.stream.frames import KEEP_ALIVE, frame, opening, resync
+from jobs.services import history, logins
+from jobs.services.authentication import BAD_KEY, NOTHING_SENT, REALM, Credentials
+from jobs.stream.frames import KEEP_ALIVE, cursor, frame, opening, resync
 from jobs.stream.hub import EventHub
-from jobs.stream.leases import ConnectionLeases
+from jobs.stream.leases import ConnectionLeases, Lease
 from jobs.stream.listener import Listener
+from jobs.stream.readers import UNCHECKED, Reader, credentials_of, reader_of
 
 logger = structlog.get_logger(__name__)
 
@@ -42,6 +46,13 @@ STREAM_HEADERS = [
     (b"x-accel-buffering", b"no"),
     (b"x-content-type-options", b"nosniff"),
 ]
+REFUSAL_HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+CHALLENGE = [(b"www-authenticate", REALM.encode())]
 
 
 class EventStream:
@@ -91,31 +102,76 @@ class EventStream:
         if self._is_over:
             await _refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping.", "stopping")
             return
+        address = _address(scope)
+        credentials = Credentials() if settings.SINGLE_USER else credentials_of(scope["headers"], address)
+        if not credentials and not settings.SINGLE_USER:
+            await _refuse(send, HTTPStatus.UNAUTHORIZED, NOTHING_SENT, "not_authenticated", CHALLENGE)
+            return
         hub = await self.start()
         leases = self._leases
         assert leases is not None
-        lease = await leases.acquire(_address(scope))
-        if lease is None:
-            limit = settings.SSE_MAX_PER_IP
-            await _refuse(
-                send,
-                HTTPStatus.TOO_MANY_REQUESTS,
-                f"Too many open event streams from this address (limit {limit}).",
-                "too_many_streams",
-                [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())],
-            )
-            return
+        held: list[Lease] = []
         try:
-            await _serve(hub, scope, _last_event_id(scope, headers), receive, send)
+            # Before the database is asked: whoever knocks without end waits here, and not in front of everybody's news.
+            if not await _take_place(leases.acquire(address), "from this address", held, send):
+                return
+            reader = await _admit(hub, credentials, send) if credentials else UNCHECKED
+            if reader is None:
+                return
+            if credentials and reader.actor.user_id is not None:
+                place = leases.acquire_for_user(reader.actor.user_id)
+                if not await _take_place(place, "of this account", held, send):
+                    return
+            await _serve(hub, scope, reader, _last_event_id(scope, headers), receive, send)
         finally:
-            leases.release(lease)
+            for lease in held:
+                leases.release(lease)
+
+
+async def _take_place(place: Awaitable[Lease | None], whose: str, held: list[Lease], send: ASGISendCallable) -> bool:
+    """Add one more place to those held; whether there was one. If not, it is told."""
+    lease = await place
+    if lease is None:
+        detail = f"Too many open event streams {whose} (limit {settings.SSE_MAX_PER_IP})."
+        await _refuse(send, HTTPStatus.TOO_MANY_REQUESTS, detail, "too_many_streams", _retry_after(RETRY_AFTER_SECONDS))
+        return False
+    held.append(lease)
+    return True
+
+
+async def _admit(hub: EventHub, credentials: Credentials, send: ASGISendCallable) -> Reader | None:
+    """Who wants to read; ``None`` if they were told that they may not."""
+    try:
+        reader = await hub.ask_database(reader_of, credentials)
+    except DatabaseError as error:
+        logger.warning("reader not looked up", error=str(error))
+        detail = "The database does not answer just now; try again."
+        await _refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, detail, "database_unavailable", _retry_after(5))
+        return None
+    if reader is not None and reader.actor.can(VIEW_OWN):
+        return reader
+    if reader is not None:
+        await _refuse(send, HTTPStatus.FORBIDDEN, "Your role may not see jobs.", "permission_denied")
+    elif not credentials.api_key:
+        await _refuse(send, HTTPStatus.UNAUTHORIZED, NOTHING_SENT, "not_authenticated", CHALLENGE)
+    elif wait := await asyncio.to_thread(logins.note_bad_key, credentials.address):
+        detail = "Too many bad API keys came from this address."
+        await _refuse(send, HTTPStatus.TOO_MANY_REQUESTS, detail, "too_many_attempts", _retry_after(wait))
+    else:
+        await _refuse(send, HTTPStatus.UNAUTHORIZED, BAD_KEY, "invalid_api_key", CHALLENGE)
+    return None
 
 
 async def _serve(
-    hub: EventHub, scope: HTTPScope, last_id: int | None, receive: ASGIReceiveCallable, send: ASGISendCallable
+    hub: EventHub,
+    scope: HTTPScope,
+    reader: Reader,
+    last_id: int | None,
+    receive: ASGIReceiveCallable,
+    send: ASGISendCallable,
 ) -> None:
-    """Write the stream until the reader leaves, does not keep up, or has been here for very long."""
-    listener = await hub.join()
+    """Write the stream until the reader leaves, does not keep up, may not read it, or has been here for very long."""
+    listener = await hub.join(reader)
     endings = [
         asyncio.create_task(_write(hub, listener, last_id, send)),
         asyncio.create_task(_wait_for_disconnect(receive)),
@@ -143,7 +199,7 @@ async def _write(hub: EventHub, listener: Listener, last_id: int | None, send: A
     await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS, "trailers": False})
     await _send_body(send, opening(listener.after_id if last_id is None else None))
     if last_id is not None and listener.after_id is not None:
-        for data in await _missed(hub, last_id, listener.after_id):
+        for data in await _missed(hub, listener.reader.actor, last_id, listener.after_id):
             await _send_body(send, data)
     clock = asyncio.get_running_loop().time
     keep_alive_at = clock() + KEEP_ALIVE_SECONDS
@@ -160,7 +216,7 @@ async def _write(hub: EventHub, listener: Listener, last_id: int | None, send: A
         await _send_body(send, data)
 
 
-async def _missed(hub: EventHub, last_id: int, newest_id: int) -> Sequence[bytes]:
+async def _missed(hub: EventHub, actor: Actor, last_id: int, newest_id: int) -> Sequence[bytes]:
     """What a returning reader has not seen yet, or the word that it has to read everything anew.
 
     So too for an id that was never given here: its reader comes from another store, or from before this one was reset.
@@ -170,14 +226,18 @@ async def _missed(hub: EventHub, last_id: int, newest_id: int) -> Sequence[bytes
     if last_id > newest_id:
         return [resync(newest_id)]
     try:
-        events = await hub.ask_database(history.missed_between, last_id, newest_id)
+        events = await hub.ask_database(history.missed_between, last_id, newest_id, actor)
     except DatabaseError as error:
         logger.warning("missed events not readable; the reader is told to read anew", error=str(error))
         return [resync(newest_id)]
     if events is None:
         return [resync(newest_id)]
     starts = range(0, len(events), REPLAY_CHUNK_EVENTS)
-    return [b"".join(map(frame, events[start : start + REPLAY_CHUNK_EVENTS])) for start in starts]
+    chunks = [b"".join(map(frame, events[start : start + REPLAY_CHUNK_EVENTS])) for start in starts]
+    if not events or events[-1].id < newest_id:
+        # The last ones were for others: the next time they are not looked through again.
+        chunks.append(cursor(newest_id))
+    return chunks
 
 
 async def _send_body(send: ASGISendCallable, body: bytes) -> None:
@@ -222,6 +282,10 @@ def _is_ours(headers: dict[str, str]) -> bool:
     return origin is None or urlsplit(origin).netloc == host
 
 
+def _retry_after(seconds: float) -> list[tuple[bytes, bytes]]:
+    return [(b"retry-after", str(ceil(seconds)).encode())]
+
+
 async def _refuse(
     send: ASGISendCallable,
     status: HTTPStatus,
@@ -229,7 +293,7 @@ async def _refuse(
     code: str,
     headers: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
-    all_headers: list[Any] = [(b"content-type", b"application/json"), *(headers or [])]
+    all_headers: list[Any] = [*REFUSAL_HEADERS, *(headers or [])]
     await send({"type": "http.response.start", "status": status, "headers": all_headers, "trailers": False})
     body = orjson.dumps({"detail": detail, "code": code})
     await send({"type": "http.response.body", "body": body, "more_body": False})

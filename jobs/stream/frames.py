@@ -26,6 +26,14 @@ def frame(event: Event) -> bytes:
     return _message(event.id, orjson.dumps(event.body))
 
 
+def cursor(event_id: int) -> bytes:
+    """Moves a reader's place in the history and tells it nothing: what happened up to there was not for it.
+
+    It stands behind all events up to that id that are for the reader, never before one of them.
+    """
+    return b"id: %d\n\n" % event_id
+
+
 def announcement(newest_id: int, body: bytes) -> bytes:
     """A transient event: it carries the id of the event before it, so that a reader's place in the history stays."""
     return _message(newest_id, body)

@@ -6,7 +6,7 @@ an outage of Redis loses one: the reader goes on after the last id it has seen.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -17,10 +17,12 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
-from jobs.events import read_announcement
+from jobs.events import Announcement, read_announcement
 from jobs.services import history
-from jobs.stream.frames import announcement, frame, resync
+from jobs.services.history import Event
+from jobs.stream.frames import announcement, cursor, frame, resync
 from jobs.stream.listener import Listener
+from jobs.stream.readers import UNCHECKED, Reader, has_changed
 from jobs.stream.redis_client import REDIS_TROUBLE, redis_client
 
 logger = structlog.get_logger(__name__)
@@ -35,6 +37,9 @@ RECONNECT_SECONDS, LONGEST_RECONNECT_SECONDS = 0.25, 5.0
 # A Redis that hangs, or whose host is gone, closes no connection: one that says nothing is asked, and has to answer.
 SILENCE_SECONDS, ANSWER_SECONDS = 2.0, 2.0
 BATCH_EVENTS = 200
+# A key that is revoked, a session that ends, a role that is taken away: the stream ends within a minute, with time to
+# spare for a database that is slow.
+CHECK_SECONDS = 30.0
 # How many announcements may wait for the history to be read; more are dropped.
 MOST_ANNOUNCEMENTS = 200
 
@@ -46,7 +51,7 @@ class EventHub:
         self.listeners: set[Listener] = set()
         # None until the history could be read for the first time.
         self.newest_id: int | None = None
-        self._announcements: deque[bytes] = deque()
+        self._announcements: deque[Announcement] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
         self._is_deaf = True
@@ -57,7 +62,7 @@ class EventHub:
     async def start(self) -> None:
         """Begin at the end of the history. Returns when listeners may join."""
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._read())]
+            self._tasks = [asyncio.create_task(task) for task in (self._listen(), self._read(), self._check())]
             for task in self._tasks:
                 task.add_done_callback(self._note_end)
             with suppress(DatabaseError):
@@ -73,7 +78,7 @@ class EventHub:
         self._tasks = []
         self._database.shutdown(wait=False)
 
-    async def join(self) -> Listener:
+    async def join(self, reader: Reader = UNCHECKED) -> Listener:
         """A new listener, from now on.
 
         The history is read up to its end before: a reader that comes from another process, which was quicker, must
@@ -81,7 +86,7 @@ class EventHub:
         """
         with suppress(DatabaseError):
             await self._deliver()
-        listener = Listener(self.newest_id)
+        listener = Listener(self.newest_id, reader)
         self.listeners.add(listener)
         return listener
 
@@ -169,7 +174,7 @@ class EventHub:
             due = len(self._announcements)
             newest_id = await self._deliver_history()
             for _ in range(due):
-                self._offer(announcement(newest_id, self._announcements.popleft()))
+                self._offer_announcement(newest_id, self._announcements.popleft())
 
     async def _deliver_history(self) -> int:
         if self.newest_id is None:
@@ -181,7 +186,7 @@ class EventHub:
         while True:
             events = await self.ask_database(history.events_after, newest_id, BATCH_EVENTS)
             if events:
-                self._offer(b"".join(map(frame, events)))
+                self._offer_events(events)
                 self.newest_id = newest_id = events[-1].id
             if len(events) < BATCH_EVENTS:
                 return newest_id
@@ -193,6 +198,46 @@ class EventHub:
         # They come back, and find another one.
         for listener in self.listeners:
             listener.cut()
+
+    async def _check(self) -> None:
+        """End the streams of those who may not read them any more, or may now read something else."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            try:
+                # One at a time: news do not wait until all are looked at.
+                for reader in {listener.reader for listener in self.listeners if listener.reader.credentials}:
+                    if await self.ask_database(has_changed, reader):
+                        self._cut_off(reader)
+            except DatabaseError as error:
+                # Without a database there is no news of a job either.
+                logger.warning("readers not checked; trying again", error=str(error))
+
+    def _cut_off(self, reader: Reader) -> None:
+        for listener in self.listeners:
+            if listener.reader == reader:
+                listener.cut()
+
+    def _offer_events(self, events: Sequence[Event]) -> None:
+        """Hand out events, each encoded once. Who sees all gets them as one piece, everybody else what is theirs."""
+        frames = [frame(event) for event in events]
+        everything, end = b"".join(frames), cursor(events[-1].id)
+        of_user: dict[int | None, bytes] = {}
+        for listener in self.listeners:
+            if listener.sees_all:
+                listener.offer(everything)
+                continue
+            actor = listener.reader.actor
+            if actor.user_id not in of_user:
+                seen = [data for event, data in zip(events, frames, strict=True) if actor.may_see(event.owner_id)]
+                # Without it, the reader's place would stay behind, and all that is not for it would count as missed.
+                of_user[actor.user_id] = b"".join(seen) if seen and seen[-1] is frames[-1] else b"".join([*seen, end])
+            listener.offer(of_user[actor.user_id])
+
+    def _offer_announcement(self, newest_id: int, heard: Announcement) -> None:
+        data = announcement(newest_id, heard.line)
+        for listener in self.listeners:
+            if heard.audience.includes(listener.reader.actor):
+                listener.offer(data)
 
     def _offer(self, data: bytes) -> None:
         for listener in self.listeners:

@@ -5,7 +5,6 @@ Without Redis each process counts its own streams.
 """
 
 import asyncio
-import ipaddress
 import time
 import uuid
 from collections import defaultdict
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 import structlog
 
+from jobs.client_address import address_group
 from jobs.stream.redis_client import REDIS_TROUBLE, redis_client
 
 logger = structlog.get_logger(__name__)
@@ -22,7 +22,6 @@ ANSWER_SECONDS = 2.0
 # While Redis hangs each question costs its time: the next readers do not wait for it.
 PAUSE_AFTER_FAILURE_SECONDS = 5.0
 CONNECTIONS = 8
-IPV6_PREFIX = 64
 
 # Atomic, and by the server's own clock: drop what has ended or expired, then add if there is room.
 ACQUIRE = """
@@ -43,7 +42,7 @@ redis.call('EXPIRE', KEYS[1], tonumber(ARGV[1]) * 2)
 
 
 class Lease(NamedTuple):
-    """One place, and whom it counts for."""
+    """One place, and whom it counts for: ``streams:<address>`` or ``user-streams:<account>``."""
 
     group: str
     token: str
@@ -67,7 +66,14 @@ class ConnectionLeases:
 
     async def acquire(self, address: str) -> Lease | None:
         """A lease for one more stream of an address; ``None`` if it holds as many as it may."""
-        lease = Lease(address_group(address), uuid.uuid4().hex)
+        return await self._take(f"streams:{address_group(address)}")
+
+    async def acquire_for_user(self, user_id: int) -> Lease | None:
+        """A lease for one more stream of an account, wherever it reads from; ``None`` if it holds as many as it may."""
+        return await self._take(f"user-streams:{user_id}")
+
+    async def _take(self, group: str) -> Lease | None:
+        lease = Lease(group, uuid.uuid4().hex)
         if len(self._held.get(lease.group, ())) >= self._limit:
             return None
         # Held before the answer comes, so that simultaneous requests of one address see each other.
@@ -161,17 +167,4 @@ class ConnectionLeases:
         self._away_until = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS
 
     def _key(self, group: str) -> str:
-        return f"{self._prefix}streams:{group}"
-
-
-def address_group(address: str) -> str:
-    """Whom a stream counts for: an IPv4 address, or an IPv6 network, of which one household has all the addresses."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, IPV6_PREFIX), strict=False).network_address)
-    return str(parsed)
+        return f"{self._prefix}{group}"

@@ -2,6 +2,9 @@
 
 import asyncio
 
+from jobs.access import VIEW_ALL
+from jobs.stream.readers import UNCHECKED, Reader
+
 # What may wait for a reader beside what its connection holds: some 4,000 events. The bytes are shared by all readers.
 QUEUE_BYTES = 1024**2
 # At least this much is handed on at once if it waits: a burst costs few writes.
@@ -11,11 +14,14 @@ CHUNK_BYTES = 16 * 1024
 class Listener:
     """A bounded queue of frames, and a flag that cuts the reader off when it does not keep up.
 
-    ``after_id``: the newest event that happened before; ``None`` if the history could not be read yet.
+    ``after_id``: the newest event that happened before; ``None`` if the history could not be read yet. ``reader``: who
+    reads, and what is kept from everybody else.
     """
 
-    def __init__(self, after_id: int | None) -> None:
+    def __init__(self, after_id: int | None, reader: Reader = UNCHECKED) -> None:
         self.after_id = after_id
+        self.reader = reader
+        self.sees_all = reader.actor.can(VIEW_ALL)
         self.is_cut = asyncio.Event()
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0

@@ -1,10 +1,13 @@
 """Small pieces of markup that many templates share."""
 
 from django import template
+from django.contrib.auth.models import User
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.presentation.accounts import role_label
 from jobs.presentation.formats import Moment
+from jobs.services.accounts import role_of
 
 register = template.Library()
 
@@ -43,3 +46,9 @@ def running_duration(text: str, since: str) -> SafeString:
     if not since:
         return format_html("{}", text)
     return format_html('<live-duration since="{}">{}</live-duration>', since, text)
+
+
+@register.simple_tag
+def account_role(user: object) -> str:
+    """The role of who looks at the page; nothing for nobody."""
+    return role_label(role_of(user)) if isinstance(user, User) else ""

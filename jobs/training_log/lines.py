@@ -30,8 +30,8 @@ BANNERS = (
     "Scheduled epochs",
 )
 
-_CURSOR_MOVE = re.compile(r"\x1b\[[0-9;]{0,8}[A-Hf]")
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]?|\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)|[ -/]?[0-~])")
+CURSOR_MOVE = re.compile(r"\x1b\[[0-9;]{0,8}[A-Hf]")
+ESCAPE = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]?|\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)|[ -/]?[0-~])")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BAR = re.compile(r"(?P<name>[^%]{0,200}?)\d{1,3}%[^/]{0,800}/ ?(?P<total>[\d.,]+)")
@@ -67,7 +67,7 @@ def _lines_backwards(tail: str) -> Iterator[str]:
 
 def _drawings_backwards(tail: str) -> Iterator[str]:
     # Nested bars move the cursor to their row instead of writing a newline.
-    rows = _CURSOR_MOVE.sub("\n", tail).split("\n")
+    rows = CURSOR_MOVE.sub("\n", tail).split("\n")
     for row in reversed(rows):
         for redraw in reversed(row.split("\r")):
             if redraw and not redraw.isspace():
@@ -106,7 +106,7 @@ def _printable(line: str) -> str:
     """The line without colours and control characters, its middle left out when it is very long."""
     if len(line) > 2 * MAX_LINE_CHARACTERS:
         line = f"{line[:MAX_LINE_CHARACTERS]} {line[-MAX_LINE_CHARACTERS:]}"
-    line = _CONTROL.sub("", _ESCAPE.sub("", line)).replace("\t", " ")
+    line = _CONTROL.sub("", ESCAPE.sub("", line)).replace("\t", " ")
     if len(line) > MAX_LINE_CHARACTERS:
         half = MAX_LINE_CHARACTERS // 2
         line = f"{line[:half]} {line[-half:]}"

@@ -1,6 +1,7 @@
 """What plain forms do, for whoever has no script: the same services as the API calls, the same words as its toasts."""
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -9,22 +10,27 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
+from jobs.access import SYNC
 from jobs.lifecycle import JobStatus
+from jobs.models import UnifiedJob
 from jobs.presentation.job_page import job_page
 from jobs.presentation.notices import notices
-from jobs.services import cancelling, history_walk, sync
+from jobs.services import audit, cancelling, history_walk, sync
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
 from jobs.services.sync import Discovery
+from jobs.views.actor import actor_of, needs
 from jobs.views.pages import unknown_job
 from providers import names
 from providers.errors import ProviderError
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@needs(SYNC)
 def sync_jobs(request: HttpRequest) -> HttpResponse:
     """Discover jobs, then return to the list. A reload of this address alone does nothing."""
     if request.method != "POST":
         return redirect("dashboard")
+    audit.record(actor_of(request), "jobs.sync", names.REPLICATE)
     try:
         done = sync.discover_jobs(names.REPLICATE)
     except ProviderError as error:
@@ -41,10 +47,12 @@ def sync_jobs(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@needs(SYNC)
 def import_history(request: HttpRequest) -> HttpResponse:
     """Begin to read the provider's whole history in the background; the list, to which this returns, tells how far."""
     if request.method != "POST":
         return redirect("dashboard")
+    audit.record(actor_of(request), "history.import", names.REPLICATE)
     try:
         history_walk.start(names.REPLICATE)
     except ProviderError as error:
@@ -53,6 +61,7 @@ def import_history(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@needs(SYNC)
 def stop_history_import(request: HttpRequest) -> HttpResponse:
     """End the import that is under way, and return to the list."""
     if request.method != "POST":
@@ -61,24 +70,29 @@ def stop_history_import(request: HttpRequest) -> HttpResponse:
         history_walk.cancel(names.REPLICATE)
     except InvalidState as error:
         messages.info(request, str(error))
+    else:
+        audit.record(actor_of(request), "history.stop", names.REPLICATE)
     return _back_to_list(request)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """Ask whether to cancel; when that was confirmed, do it and return to the job."""
+    actor = actor_of(request)
     try:
+        job = get_job(job_id, UnifiedJob.objects.visible_to(actor))
+        if not actor.may_cancel(job.owner_id):
+            raise PermissionDenied
         if request.method == "POST":
-            _cancel(request, job_id)
-            return redirect("job", job_id)
-        job = get_job(job_id)
+            _cancel(request, job.job_id)
+            return back_to(request, reverse("job", args=[job_id]))
     except JobNotFound:
         return unknown_job(request, job_id)
-    page = job_page(job)
+    page = job_page(job, actor=actor)
     if not page.can_cancel:
         messages.info(request, _("There is nothing to cancel: the job is %(status)s.") % {"status": page.status.label})
         return redirect("job", job_id)
-    return render(request, "jobs/cancel.html", {"job": page, "notices": notices()})
+    return render(request, "jobs/cancel.html", {"job": page, "notices": notices(actor)})
 
 
 def discovery_message(done: Discovery) -> str:
@@ -96,20 +110,26 @@ def discovery_message(done: Discovery) -> str:
 
 def _cancel(request: HttpRequest, job_id: str) -> None:
     try:
-        job = cancelling.cancel_job(job_id)
-    except (InvalidState, ProviderError) as error:
+        job = cancelling.cancel_job(actor_of(request), job_id).job
+    except (InvalidState, PermissionDenied, ProviderError) as error:
         messages.error(request, str(error))
     else:
-        if job.status == JobStatus.CANCELLED:
+        if job.status == JobStatus.CANCELLED and job.external_id:
             provider = names.LABELS.get(job.provider, job.provider)
             messages.success(request, _("Cancelled, confirmed by %(provider)s") % {"provider": provider})
+        elif job.status == JobStatus.CANCELLED:
+            messages.success(request, _("Cancelled before it was sent to its provider"))
         else:
             messages.info(request, _("Cancel requested"))
 
 
-def _back_to_list(request: HttpRequest) -> HttpResponseRedirect:
-    """To the list as it was; anything but an address of ours is not heeded."""
+def back_to(request: HttpRequest, otherwise: str) -> HttpResponseRedirect:
+    """To the page that a form names; anything but an address of ours is not heeded."""
     target = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(target, allowed_hosts=None):
-        target = reverse("dashboard")
+        target = otherwise
     return HttpResponseRedirect(target)
+
+
+def _back_to_list(request: HttpRequest) -> HttpResponseRedirect:
+    return back_to(request, reverse("dashboard"))

@@ -8,14 +8,16 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 
-from jobs.models import JobLog, UnifiedJob
+from jobs.access import SYNC
+from jobs.models import JobLog, JobQuerySet, UnifiedJob
 from jobs.presentation import job_page as presented
-from jobs.presentation.history_import import history_import
+from jobs.presentation.history_import import HistoryImport, history_import
 from jobs.presentation.listing import ListState, listing
 from jobs.presentation.log_states import log_badge
 from jobs.presentation.metric_cards import metric_cards
 from jobs.presentation.notices import notices
 from jobs.services.lookup import JobNotFound, get_job
+from jobs.views.actor import actor_of, needs
 
 # A page from the cache of the back button is revalidated: its times and states are of another day.
 fresh = cache_control(private=True, no_cache=True)
@@ -25,8 +27,10 @@ fresh = cache_control(private=True, no_cache=True)
 @fresh
 def dashboard(request: HttpRequest) -> HttpResponse:
     """The list of jobs and the numbers above it."""
-    context = _list_context(request) | {"metrics": metric_cards(), "notices": notices()}
-    return render(request, "jobs/dashboard.html", context | {"import": history_import()})
+    actor = actor_of(request)
+    context = _list_context(request) | {"metrics": metric_cards(actor), "notices": notices(actor)}
+    walk = history_import() if actor.can(SYNC) else HistoryImport()
+    return render(request, "jobs/dashboard.html", context | {"import": walk})
 
 
 @require_safe
@@ -38,6 +42,7 @@ def job_list_fragment(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @never_cache
+@needs(SYNC)
 def history_import_fragment(request: HttpRequest) -> HttpResponse:
     """How far the import of the history is, alone."""
     return render(request, "jobs/_history_import.html", {"import": history_import()})
@@ -47,43 +52,25 @@ def history_import_fragment(request: HttpRequest) -> HttpResponse:
 @never_cache
 def metrics_fragment(request: HttpRequest) -> HttpResponse:
     """The numbers alone."""
-    return render(request, "jobs/_metrics.html", {"metrics": metric_cards()})
+    return render(request, "jobs/_metrics.html", {"metrics": metric_cards(actor_of(request))})
 
 
 @require_safe
 @never_cache
 def notices_fragment(request: HttpRequest) -> HttpResponse:
     """What is not well, alone."""
-    return render(request, "jobs/_notices.html", {"notices": notices()})
-
-
-@require_safe
-@fresh
-def job(request: HttpRequest, job_id: str) -> HttpResponse:
-    """One job."""
-    try:
-        found = get_job(job_id)
-    except JobNotFound:
-        return unknown_job(request, job_id)
-    context = {
-        "job": presented.job_page(found),
-        "settings": presented.settings_of(found),
-        "stored_log": presented.stored_log(found),
-        "log_badge": log_badge(found, timezone.now()),
-        "notices": notices(),
-    }
-    return render(request, "jobs/job.html", context)
+    return render(request, "jobs/_notices.html", {"notices": notices(actor_of(request))})
 
 
 @require_safe
 @never_cache
 def job_fragment(request: HttpRequest, job_id: str) -> HttpResponse:
-    """The overview of one job alone."""
+    """The head of one job's page alone."""
     try:
-        found = get_job(job_id)
+        found = get_job(job_id, _visible(request))
     except JobNotFound:
         return unknown_job(request, job_id)
-    return render(request, "jobs/_job_overview.html", {"job": presented.job_page(found)})
+    return render(request, "jobs/_job_overview.html", {"job": presented.job_page(found, actor=actor_of(request))})
 
 
 @require_safe
@@ -91,7 +78,7 @@ def job_fragment(request: HttpRequest, job_id: str) -> HttpResponse:
 def log_state_fragment(request: HttpRequest, job_id: str) -> HttpResponse:
     """Where the log of one job is, alone."""
     try:
-        found = get_job(job_id)
+        found = get_job(job_id, _visible(request))
     except JobNotFound:
         return unknown_job(request, job_id)
     return render(request, "jobs/_log_state.html", {"log_badge": log_badge(found, timezone.now())})
@@ -102,7 +89,7 @@ def log_state_fragment(request: HttpRequest, job_id: str) -> HttpResponse:
 def job_log(request: HttpRequest, job_id: str) -> HttpResponse:
     """Our copy of a job's log as a file, with its control characters; where some is missing, a line says so."""
     try:
-        found = get_job(job_id, UnifiedJob.objects.only("job_id"))
+        found = get_job(job_id, _visible(request).only("job_id"))
     except JobNotFound:
         return unknown_job(request, job_id)
     log = JobLog.objects.filter(job=found).first()
@@ -119,4 +106,8 @@ def unknown_job(request: HttpRequest, job_id: str) -> HttpResponse:
 
 
 def _list_context(request: HttpRequest) -> dict[str, Any]:
-    return {"listing": listing(ListState.read(request.GET))}
+    return {"listing": listing(ListState.read(request.GET), actor_of(request))}
+
+
+def _visible(request: HttpRequest) -> JobQuerySet:
+    return UnifiedJob.objects.visible_to(actor_of(request))

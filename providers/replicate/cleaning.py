@@ -5,13 +5,20 @@ import math
 import re
 from typing import Any
 
-SECRET_KEY = re.compile(r"token$|secret|passw|(?:api|access|private)[_-]?key|credential|authorization", re.IGNORECASE)
+from providers import masking
+
+# The path of a webhook's URL may be a key of its own.
+SECRET_KEY = re.compile(
+    r"token$|secret|passw|(?:api|access|private)[_-]?key|credential|authorization|^webhook_config$", re.IGNORECASE
+)
 SECRET_VALUE = re.compile(r"\b(?:r8_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{24,}|sk-[A-Za-z0-9_-]{20,})")
 LONGEST_SECRET_CHARACTERS = 512
 MASK = "••••"
 
 MAX_TEXT_CHARACTERS = 2000
 MAX_INPUT_CHARACTERS = 16_000
+# Of JSON in a text, such as a trainer's whole configuration: it is of use only as a whole.
+MAX_JSON_CHARACTERS = 12_000
 MAX_BULKY_ENTRY_CHARACTERS = 200
 MAX_KEY_CHARACTERS = 200
 MAX_ITEMS = 200
@@ -63,6 +70,8 @@ def _masked(key: str, value: object, depth: int = 0) -> object:
     if isinstance(value, str):
         if value.startswith("data:"):
             return storable(f"{value[:40].split(',')[0]},…")
+        if value.lstrip()[:1] in ("{", "["):
+            return _cut(masking.masked(value), MAX_JSON_CHARACTERS)
         return _cut(value, MAX_TEXT_CHARACTERS)
     if isinstance(value, float) and not math.isfinite(value):
         return None  # 1e999 is JSON, but no database takes it

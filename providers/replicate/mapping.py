@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from providers import names
 from providers.errors import UnexpectedPayload
-from providers.replicate import cleaning
+from providers.replicate import cleaning, marks
 from providers.snapshots import Account, Hardware, JobSnapshot, RemoteStatus
 
 PROVIDER = names.REPLICATE
@@ -75,6 +75,7 @@ def snapshot(payload: object, *, as_of: datetime, kind: str | None = None, tells
         error=_error(body.get("error"), raw_status),
         output_url=_output_url(body.get("output")),
         logs=_logs(body.get("logs"), tells_log=tells_log),
+        mark=marks.read_mark(body),
         metadata=_metadata(body, model, inputs),
     )
 
@@ -205,9 +206,13 @@ def _metadata(body: Mapping[str, Any], model: str | None, inputs: object) -> dic
         "web_url": _web_url(urls),
         "output_version": cleaning.text(version),
         "data_removed": True if body.get("data_removed") is True else None,
-        "input": cleaning.shown_input(inputs),
+        "input": cleaning.shown_input(_without_mark(inputs)),
     }
     return {key: value for key, value in found.items() if value}
+
+
+def _without_mark(inputs: object) -> object:
+    return {key: value for key, value in inputs.items() if key != marks.INPUT_KEY} if isinstance(inputs, dict) else None
 
 
 def _web_url(urls: object) -> str | None:

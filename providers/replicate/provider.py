@@ -1,14 +1,17 @@
 """Replicate, by its HTTP API (https://replicate.com/docs/reference/http)."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from providers import names
 from providers.calls import CallGovernor
 from providers.errors import (
+    ProviderAuthError,
     ProviderError,
     ProviderNotThere,
     ProviderRateLimited,
@@ -17,8 +20,10 @@ from providers.errors import (
     UnexpectedPayload,
 )
 from providers.http import ApiAnswer, ApiClient
+from providers.launch import MarkSearch, OnProgress, TrainingRequest, UploadedFile
+from providers.multipart import FileForm
 from providers.pool import ContextThreadPool
-from providers.replicate import mapping, webhooks
+from providers.replicate import launching, mapping, status_page, webhooks
 from providers.replicate.patience import Patience
 from providers.snapshots import (
     Account,
@@ -30,6 +35,7 @@ from providers.snapshots import (
     Listing,
     Page,
     SignedDelivery,
+    StatusPage,
 )
 
 TRAINING, PREDICTION = "training", "prediction"
@@ -45,8 +51,13 @@ SINGLE_CALLS_PER_BLANK_PAGE = 8
 MAX_PAGES = 200
 # One refresh reads list pages for so long at most; what is behind them is asked for singly.
 LISTS_SECONDS = 20.0
+STATUS_URL = "https://www.replicatestatus.com/api/v1/summary"
+STATUS_SECONDS = 5.0
 # created_at is not stable at Replicate (it moves by fractions of a second between answers).
 CREATED_AT_SLACK = timedelta(minutes=1)
+# By so much Replicate's clock may be behind ours without a job of ours being overlooked.
+CLOCK_SLACK = timedelta(minutes=15)
+LONGEST_UPLOAD_SECONDS = 900.0
 
 
 class ReplicateProvider:
@@ -57,10 +68,23 @@ class ReplicateProvider:
     lists: ClassVar[Sequence[str]] = tuple(COLLECTIONS)
 
     def __init__(
-        self, *, token: str, base_url: str = "https://api.replicate.com", governor: CallGovernor | None = None
+        self,
+        *,
+        token: str,
+        base_url: str = "https://api.replicate.com",
+        status_url: str = STATUS_URL,
+        governor: CallGovernor | None = None,
     ) -> None:
         self._api = ApiClient(
             label=self.label, base_url=base_url, token=token, pool_size=2 * CONCURRENT_CALLS, governor=governor
+        )
+        # Another host, which is not to see the token, and whose trouble says nothing of the API's.
+        self._status_page = ApiClient(
+            label=f"{self.label}'s status page",
+            base_url=status_url,
+            token=None,
+            pool_size=1,
+            deadline_seconds=STATUS_SECONDS,
         )
         self._pool = ContextThreadPool(CONCURRENT_CALLS, thread_name_prefix="replicate")
 
@@ -69,6 +93,13 @@ class ReplicateProvider:
 
     def hardware(self) -> Sequence[Hardware]:
         return mapping.hardware(self._api.get("/v1/hardware").payload)
+
+    def status_page(self) -> StatusPage:
+        """What https://www.replicatestatus.com says."""
+        try:
+            return status_page.status_page(self._status_page.get("").payload)
+        except (ProviderAuthError, ProviderRejected, RemoteJobNotFound) as error:
+            raise ProviderNotThere(f"{self.label}'s status page is not at {self._status_page.base_url}.") from error
 
     def webhook_secret(self) -> str:
         """The key that Replicate signs this account's webhooks with."""
@@ -138,6 +169,52 @@ class ReplicateProvider:
             return self._create_at(f"/v1/models/{model}/versions/{version}/trainings", body, TRAINING)
         path = COLLECTIONS[PREDICTION] if model is None else f"/v1/models/{model}/predictions"
         return self._create_at(path, body, PREDICTION)
+
+    def newest_version(self, model: str) -> str:
+        if not mapping.MODEL.match(model):
+            raise ProviderRejected("The model must be named as owner/name.")
+        try:
+            answer = self._api.get(f"/v1/models/{model}")
+        except RemoteJobNotFound as error:
+            raise ProviderRejected(f"{self.label} has no trainer {model}, or does not let us use it.") from error
+        return launching.newest_version(answer.payload)
+
+    def launch(self, request: TrainingRequest, version: str) -> JobSnapshot:
+        snapshot = self._create_at(COLLECTIONS[PREDICTION], launching.prediction(request, version), PREDICTION)
+        # Whatever the answer shows of it: it is the answer to our own request.
+        return replace(snapshot, mark=request.mark)
+
+    def find_marked(self, marks: Collection[str], *, since: datetime) -> MarkSearch:
+        """Trainers run as predictions, so their list alone is read."""
+        oldest = since - CLOCK_SLACK
+        found: dict[str, JobSnapshot] = {}
+        hidden: dict[str, JobSnapshot] = {}
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            rows, errors, following = self._read_rows(PREDICTION, cursor, created_after=oldest)
+            if errors:
+                raise errors[0]
+            found |= {row.external_id: row for row in rows if row.mark in marks}
+            hidden |= {row.external_id: row for row in rows if row.mark is None and row.metadata.get("data_removed")}
+            cursor = self._cursor(following, COLLECTIONS[PREDICTION])
+            if cursor is None or _is_past(rows, oldest):
+                return MarkSearch(found=tuple(found.values()), hidden=tuple(hidden.values()))
+        raise UnexpectedPayload(f"{self.label}'s list does not end.")
+
+    def upload(self, path: Path, name: str, on_progress: OnProgress) -> UploadedFile:
+        """By the Files API, which takes up to 100 MiB and keeps a file for a day."""
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise ProviderRejected(f"The file cannot be read here ({type(error).__name__}).", unsent=True) from error
+        with file:
+            size = path.stat().st_size
+            if size > launching.MAX_FILE_BYTES:
+                limit = launching.MAX_FILE_BYTES // 1024**2
+                found = f"{size / 1024**2:.1f}"
+                raise ProviderRejected(f"{self.label} takes files of up to {limit} MiB; this has {found}.", unsent=True)
+            form = FileForm(file, name=name, size=size, seconds=LONGEST_UPLOAD_SECONDS, on_progress=on_progress)
+            return launching.uploaded_file(self._api.send_file("/v1/files", form).payload)
 
     def cancel(self, job: JobRef) -> JobSnapshot:
         return self._ask_for(job, self._api.post, "/cancel")
@@ -247,10 +324,15 @@ class ReplicateProvider:
                 return
             seen.add(cursor)
 
-    def _read_rows(self, kind: str, cursor: str | None) -> tuple[list[JobSnapshot], list[ProviderError], str | None]:
+    def _read_rows(
+        self, kind: str, cursor: str | None, *, created_after: datetime | None = None
+    ) -> tuple[list[JobSnapshot], list[ProviderError], str | None]:
         """The rows of a page, and the link to the next. One bad row spoils neither its page nor the rest."""
+        query = {"cursor": cursor} if cursor else {}
+        if created_after is not None:
+            query["created_after"] = created_after.astimezone(UTC).isoformat().replace("+00:00", "Z")
         try:
-            answer = self._api.get(COLLECTIONS[kind], {"cursor": cursor} if cursor else None)
+            answer = self._api.get(COLLECTIONS[kind], query or None)
         except RemoteJobNotFound as error:
             if cursor:
                 raise

@@ -56,9 +56,9 @@ class Account:
         return added
 
     def cancel(self, job: JobPlan) -> JobPlan:
-        """Stop the job now; one that is over stays as it is."""
+        """Stop the job now; one that is over stays as it is, and one that ignores it goes on."""
         now = self.clock.now()
-        if moment(job, now).is_terminal:
+        if job.ignores_cancel or moment(job, now).is_terminal:
             return job
         return self.change(job, cancelled_at=now)
 

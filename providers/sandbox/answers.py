@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import orjson
@@ -67,3 +68,9 @@ async def json_object(request: Request) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise Problem(400, "The body must be a JSON object.")
     return content
+
+
+def require_this_machine(request: Request) -> None:
+    """The control API has no token, so nobody from elsewhere may use it."""
+    if request.client is None or not ip_address(request.client.host).is_loopback:
+        raise Problem(403, "The control API answers callers on the same machine only.")

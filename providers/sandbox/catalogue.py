@@ -74,6 +74,24 @@ MODELS: Mapping[str, CatalogueModel] = {
             (1500, 2000, 2500),
             Durations(queue=110, load=180, preprocess=240, validate=30, checkpoint=16, finish=60),
         ),
+        *(
+            CatalogueModel(
+                f"simpletuner/advanced-trainer-{gpu}-x{count}",
+                f"SimpleTuner on {words} {gpu.upper()}",
+                Kind.PREDICTION,
+                Style.SIMPLETUNER,
+                pace,
+                (2000, 3000),
+                Durations(queue=130, load=200, preprocess=240, validate=30, checkpoint=18, finish=60),
+            )
+            for gpu, count, words, pace in (
+                ("h100", 4, "four", 0.34),
+                ("h100", 8, "eight", 0.19),
+                ("l40s", 2, "two", 1.2),
+                ("l40s", 4, "four", 0.66),
+                ("l40s", 8, "eight", 0.36),
+            )
+        ),
         CatalogueModel(
             "ostris/flux-dev-lora-trainer",
             "LoRA trainer for FLUX.1 [dev]",
@@ -94,6 +112,18 @@ MODELS: Mapping[str, CatalogueModel] = {
         ),
     )
 }
+
+USED_MODELS = tuple(
+    MODELS[name]
+    for name in (
+        "simpletuner/advanced-trainer-h100",
+        "simpletuner/advanced-trainer-l40s",
+        "simpletuner/advanced-trainer-h100-x2",
+        "ostris/flux-dev-lora-trainer",
+        "replicate/fast-flux-trainer",
+    )
+)
+"""What the account's own jobs are of; the others wait for somebody who asks for them."""
 
 
 def model_for(name: str, kind: Kind) -> CatalogueModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
 from random import SystemRandom
 from typing import Any
 
@@ -13,7 +12,7 @@ from starlette.routing import Route
 
 from . import payloads, population
 from .account import Account
-from .answers import Problem, answer, json_object, not_found
+from .answers import Problem, answer, json_object, not_found, require_this_machine
 from .catalogue import model_for
 from .faults import FaultBook, FaultRule
 from .plan import JobPlan, Kind, Outcome, Style
@@ -22,7 +21,8 @@ from .webhooks import Disorder, Webhooks
 
 PLAN_KEYS = (
     "source", "input", "destination", "deployment", "seed", "speed", "stop_fraction", "error", "total_steps",
-    "validate_every", "checkpoint_every", "deadline_seconds", "webhook", "overrides",
+    "validate_every", "checkpoint_every", "deadline_seconds", "ignores_cancel", "webhook",
+    "overrides",
 )  # fmt: skip
 
 USUAL_MODELS = {
@@ -49,7 +49,7 @@ class Control:
         ]
 
     async def faults(self, request: Request) -> Response:
-        _require_this_machine(request)
+        require_this_machine(request)
         if request.method == "POST":
             try:
                 rule = FaultRule.from_json(await json_object(request))
@@ -62,14 +62,14 @@ class Control:
         return answer([rule.to_json() for rule in self._faults.rules])
 
     async def requests(self, request: Request) -> Response:
-        _require_this_machine(request)
+        require_this_machine(request)
         if request.method == "DELETE":
             self._traffic.reset()
         return answer(self._traffic.to_json())
 
     async def webhooks(self, request: Request) -> Response:
         """PUT says how deliveries are to go wrong; DELETE forgets the deliveries so far and ends all disorder."""
-        _require_this_machine(request)
+        require_this_machine(request)
         if request.method == "PUT":
             try:
                 self._webhooks.set_disorder(Disorder.from_json(await json_object(request)))
@@ -82,7 +82,7 @@ class Control:
 
     async def add_job(self, request: Request) -> Response:
         """Create a job by its plan. Everything may be left out; `created_offset` is in real seconds from now."""
-        _require_this_machine(request)
+        require_this_machine(request)
         try:
             job = self._account.add(self._plan(await json_object(request)))
         except (ValueError, TypeError) as error:
@@ -91,7 +91,7 @@ class Control:
 
     async def change_job(self, request: Request) -> Response:
         """Force keys of the job's answer to values (`null` counts as a value), or lose the job: `{"removed": true}`."""
-        _require_this_machine(request)
+        require_this_machine(request)
         job = self._account.get(request.path_params["id"])
         if job is None:
             raise not_found()
@@ -101,7 +101,7 @@ class Control:
         return self._answer(request, job)
 
     async def clock(self, request: Request) -> Response:
-        _require_this_machine(request)
+        require_this_machine(request)
         if request.method == "POST":
             seconds = (await json_object(request)).get("advance")
             if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
@@ -157,9 +157,3 @@ class Control:
 
 def _events(names: list[str] | None) -> tuple[str, ...] | None:
     return None if names is None else tuple(names)
-
-
-def _require_this_machine(request: Request) -> None:
-    """It has no token, so nobody from elsewhere may use it."""
-    if request.client is None or not ip_address(request.client.host).is_loopback:
-        raise Problem(403, "The control API answers callers on the same machine only.")

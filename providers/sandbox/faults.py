@@ -31,6 +31,10 @@ class FaultKind(StrEnum):
     HUGE_BODY = "huge_body"
     """The usual answer inside `size_bytes` of padding."""
     TOO_MANY_REQUESTS = "429"
+    LOST_ANSWER = "lost_answer"
+    """Do what is asked, then drop the connection after `seconds` without a word of it."""
+    LATE_LIST = "late_list"
+    """The usual list without the jobs that are younger than `seconds`."""
 
 
 @dataclass

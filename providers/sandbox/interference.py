@@ -1,4 +1,4 @@
-"""ASGI: makes the answers below `/v1` late or wrong as the fault rules say, and keeps count of the requests."""
+"""ASGI: makes the answers below `/v1` and of the status page late or wrong as the fault rules say, and counts them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from . import status_page
+from .clock import from_iso
 from .faults import FaultBook, FaultKind, FaultRule
 from .traffic import Traffic
 
@@ -26,16 +28,24 @@ UNHEARD_OF_STATUS = "hibernating"
 
 class Interference:
     def __init__(
-        self, app: ASGIApp, *, faults: FaultBook, traffic: Traffic, template: Callable[[Scope], str], latency: float
+        self,
+        app: ASGIApp,
+        *,
+        faults: FaultBook,
+        traffic: Traffic,
+        template: Callable[[Scope], str],
+        latency: float,
+        now: Callable[[], float],
     ) -> None:
         self._app = app
         self._faults = faults
         self._traffic = traffic
         self._template = template
         self._latency = latency
+        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1"):
+        if scope["type"] != "http" or not scope["path"].startswith(("/v1", status_page.PATH)):
             await self._app(scope, receive, send)
             return
         seconds, rule = self._faults.judge(scope["method"], scope["path"])
@@ -73,7 +83,13 @@ class Interference:
                 await _reply(noted_send, rule.status or 200, b"[]")
             case _:
                 status, body = await _genuine_answer(self._app, scope, receive)
-                if rule.kind is FaultKind.BAD_JSON:
+                if rule.kind is FaultKind.LOST_ANSWER:
+                    await _hang(receive, rule.seconds or 0.0)
+                    await _drop_connection(receive, send)
+                elif rule.kind is FaultKind.LATE_LIST:
+                    youngest = self._now() - (rule.seconds or 0.0)
+                    await _reply(noted_send, status, orjson.dumps(_older_than(orjson.loads(body), youngest)))
+                elif rule.kind is FaultKind.BAD_JSON:
                     await _reply(noted_send, status, body[: len(body) // 2])
                 elif rule.kind is FaultKind.UNKNOWN_STATUS:
                     word = rule.body if isinstance(rule.body, str) else UNHEARD_OF_STATUS
@@ -176,6 +192,13 @@ def _throttle_body(rule: FaultRule) -> tuple[bytes, str]:
     if rule.retry_after is not None and rule.retry_after.isdecimal():
         wait = f"Your rate limit resets in ~{rule.retry_after}s."
     return orjson.dumps({"detail": f"Request was throttled. {wait}", "status": 429}), "application/problem+json"
+
+
+def _older_than(content: Any, youngest: float) -> Any:
+    """A list without its rows that were created after a moment; anything else as it is."""
+    if not isinstance(content, dict) or not isinstance(content.get("results"), list):
+        return content
+    return {**content, "results": [row for row in content["results"] if from_iso(row["created_at"]) <= youngest]}
 
 
 def _with_status(content: Any, word: str) -> Any:

@@ -73,6 +73,8 @@ class JobPlan:
     deadline_seconds: float | None = None
     """Real seconds after creation at which the job is stopped, as the `Cancel-After` header asks."""
     cancelled_at: float | None = None
+    ignores_cancel: bool = False
+    """Whether a request to cancel it is taken, and changes nothing."""
     webhook: str | None = None
     webhook_events_filter: tuple[str, ...] | None = None
     logs_override: str | None = None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from .catalogue import MODELS, CatalogueModel, model_for, requested_steps
+from .catalogue import MODELS, USED_MODELS, CatalogueModel, model_for, requested_steps
 from .plan import JobPlan, Kind, Outcome
 from .trajectory import run_seconds
 
@@ -49,7 +49,7 @@ def new_id(rng: Random) -> str:
 
 def invent(rng: Random, *, created_at: float, speed: float, model: CatalogueModel | None = None) -> JobPlan:
     """A believable job of this account that will succeed."""
-    model = model or rng.choice(tuple(MODELS.values()))
+    model = model or rng.choice(USED_MODELS)
     job = plan_for(model, rng, _input(rng, model), created_at=created_at, speed=speed)
     if model.kind is Kind.TRAINING:
         subject = str(job.input["input_images"]).rsplit("/", 1)[-1].removesuffix(".zip")

@@ -21,9 +21,11 @@ from .answers import on_http_exception, problem_answer
 from .api import Api
 from .control import Control
 from .faults import FaultBook
+from .files import Files
 from .interference import Interference
 from .options import Options
 from .payloads import problem
+from .status_page import StatusPage
 from .traffic import Traffic
 from .webhooks import Webhooks
 
@@ -52,7 +54,12 @@ def create_app(options: Options | None = None) -> ASGIApp:
     options = options or Options()
     account, faults, traffic = Account(options), FaultBook(), Traffic()
     webhooks = Webhooks(account)
-    routes = [*Api(account).routes(), *Control(account, faults, traffic, webhooks).routes()]
+    routes = [
+        *Api(account).routes(),
+        *Files(account.clock).routes(),
+        *StatusPage(account.clock).routes(),
+        *Control(account, faults, traffic, webhooks).routes(),
+    ]
 
     @asynccontextmanager
     async def telling_webhooks(_: Starlette) -> AsyncIterator[None]:
@@ -76,6 +83,7 @@ def create_app(options: Options | None = None) -> ASGIApp:
         traffic=traffic,
         template=lambda scope: path_template(routes, scope),
         latency=options.latency_seconds,
+        now=account.clock.now,
     )
 
 

@@ -3,6 +3,7 @@ import { gettext } from "./i18n.js";
 
 // A provider may take its time; the server's own deadlines are shorter.
 const TIMEOUT_MS = 60_000;
+const UNAUTHORIZED = 401;
 
 export class RequestError extends Error {
   /**
@@ -47,6 +48,10 @@ export async function getHTML(url) {
  */
 async function send(url, init, signal) {
   const deadline = AbortSignal.timeout(TIMEOUT_MS);
+  const token = meta("csrf-token");
+  if (token) {
+    init.headers = { ...init.headers, "X-CSRFToken": token };
+  }
   let response;
   try {
     response = await fetch(url, { ...init, signal: signal ? AbortSignal.any([signal, deadline]) : deadline });
@@ -57,10 +62,19 @@ async function send(url, init, signal) {
       0,
     );
   }
+  if (response.status === UNAUTHORIZED && meta("login")) {
+    // The session is over: nothing on this page works any more.
+    location.assign(`${meta("login")}?next=${encodeURIComponent(location.pathname + location.search)}`);
+  }
   if (!response.ok) {
     throw new RequestError(await reason(response), response.status);
   }
   return response;
+}
+
+/** What the page says of itself; empty if it says nothing. @param {string} name */
+function meta(name) {
+  return document.querySelector(`meta[name="${name}"]`)?.getAttribute("content") ?? "";
 }
 
 /** @param {Response} response */

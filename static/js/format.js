@@ -92,3 +92,19 @@ export function fullTime(date) {
 export function percent(value) {
   return fill(gettext("%(value)s %%"), { value: Math.floor(value) });
 }
+
+const SIZE_UNITS = ["KB", "MB", "GB"];
+
+/** `512 bytes`, `1.5 KB`, `100.0 MB`: as the server writes it. @param {number} bytes */
+export function fileSize(bytes) {
+  if (bytes < 1024) {
+    return fill(ngettext("%(count)s byte", "%(count)s bytes", bytes), { count: bytes });
+  }
+  let value = bytes / 1024;
+  let unit = 0;
+  while (value >= 1024 && unit < SIZE_UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${value.toFixed(1)}\u00a0${SIZE_UNITS[unit]}`;
+}

@@ -1,7 +1,10 @@
 // Brings the page to life. Everything here improves markup that works without it.
+import "./elements/archive-upload.js";
 import "./elements/cancel-job.js";
 import "./elements/connection-chip.js";
 import "./elements/copy-button.js";
+import "./elements/file-text.js";
+import "./elements/hardware-choice.js";
 import "./elements/history-import.js";
 import "./elements/job-progress.js";
 import "./elements/live-duration.js";

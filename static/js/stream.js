@@ -87,6 +87,9 @@ export class LiveUpdates {
     if (type === "job_status_changed" || type === "resync") {
       emit(type, body);
       outdated(type === "resync" ? "slow" : "quick");
+    } else if (type === "job_budget" || type === "job_cancelling") {
+      emit(type, body);
+      outdated("slow");
     } else if (type === "history_sync") {
       emit(type, body);
     }

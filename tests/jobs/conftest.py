@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -10,6 +11,9 @@ from pytest_django import Settings
 from jobs import coordination
 from jobs.services import heartbeats
 from simpletuner_cloud.embedded_redis import free_port
+from tests.sandbox_server import RunningSandbox, running_sandbox
+
+REAL_TOKEN = "r8_TheTokenOfTheRealAccount000000wxyz"
 
 Age = Callable[[float], None]
 
@@ -44,6 +48,33 @@ def hung_redis(settings: Settings) -> Iterator[None]:
         _connect_anew()
         yield
     _connect_anew()
+
+
+@pytest.fixture
+def home(settings: Settings, tmp_path: Path) -> Path:
+    """A home directory of the test's own, with a database for each store."""
+    settings.HOME = tmp_path
+    settings.LIVE_STORE_DIR = tmp_path / "live"
+    settings.CREDENTIALS_KEYS = ()
+    settings.CREDENTIALS_KEY_FILE = tmp_path / "credentials_key"
+    settings.EACH_STORE_HAS_ITS_DATABASE = True
+    return tmp_path
+
+
+@pytest.fixture
+def account(settings: Settings, home: Path) -> Iterator[RunningSandbox]:
+    """A server that stands for the real Replicate and takes ``REAL_TOKEN`` alone; the bundled sandbox is another."""
+    with running_sandbox(token=REAL_TOKEN) as server:
+        settings.LIVE_PROVIDERS = {"replicate": {"base_url": server.url}}
+        yield server
+
+
+@pytest.fixture
+def live(settings: Settings, account: RunningSandbox) -> RunningSandbox:
+    """The real account's store, started without a token in the environment."""
+    settings.IS_SANDBOX = False
+    settings.PROVIDERS = {"replicate": {"token": "", "base_url": account.url}}
+    return account
 
 
 def _connect_anew() -> None:

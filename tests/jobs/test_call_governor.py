@@ -347,7 +347,7 @@ def test_new_provider_after_a_swap_of_the_token_is_governed_by_its_own_account(
             sync.discover_jobs("replicate")
     assert sandbox.requests()["total"] <= 2
     settings.PROVIDERS = {"replicate": {"token": sandbox.token, "base_url": sandbox.url}}
-    registry.get_provider.cache_clear()
+    registry.forget_providers()
     assert sync.discover_jobs("replicate").errors == ()
 
 

@@ -12,6 +12,7 @@ from django.test import Client
 from redis.exceptions import LockNotOwnedError
 
 from jobs import tasks
+from jobs.access import Actor
 from jobs.models import QueueEntry, UnifiedJob
 from jobs.services import queue
 from tests.conftest import MakeJob
@@ -87,7 +88,7 @@ def test_a_full_disk_loses_nothing_that_was_there(client: Client, make_job: Make
 def test_a_page_says_so_in_words_and_asks_to_try_again(
     client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def refuse() -> None:
+    def refuse(_actor: Actor) -> None:
         raise error
 
     monkeypatch.setattr("jobs.views.pages.metric_cards", refuse)
@@ -100,7 +101,7 @@ def test_a_page_says_so_in_words_and_asks_to_try_again(
 
 
 def test_another_error_stays_a_500_in_words(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.views.pages.metric_cards", lambda: 1 / 0)
+    monkeypatch.setattr("jobs.views.pages.metric_cards", lambda _actor: 1 / 0)
     client.raise_request_exception = False
     answer = client.get("/")
     assert (answer.status_code, "Retry-After" in answer.headers) == (500, False)

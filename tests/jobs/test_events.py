@@ -94,8 +94,9 @@ def test_announcement_that_is_too_large_is_not_sent_and_harms_nobody(sent: list[
     [{}, {"pages": 3, "done": False, "names": ["a", None]}, {"text": 'quotes " and\nlines ü \u2028 </script>' * 100}],
 )
 def test_announcement_is_read_as_it_was_sent(facts: Mapping[str, events.JSON]) -> None:
-    line = events.read_announcement(message({"type": "history_sync", **facts}))
-    assert line is not None
+    announcement = events.read_announcement(message({"type": "history_sync", **facts}))
+    assert announcement is not None
+    line = announcement.line
     assert b"\n" not in line
     assert json.loads(line) == {"type": "history_sync", **facts}
 

@@ -70,7 +70,7 @@ def test_poller_jobs_and_money_are_told(client: Client, sandbox: RunningSandbox,
     assert counts == {"completed": 1, "failed": 1, "running": 1, "queued": 0}
     assert scrape.value("jobs_lost") == 1
     assert scrape.value("spend_usd", provider="replicate") == 1.75
-    assert scrape.value("queue_waiting_jobs") == 1
+    assert (scrape.value("queue_waiting_jobs"), scrape.value("queue_dispatching_jobs")) == (1, 0)
     assert (scrape.value("database_up"), scrape.value("redis_up")) == (1, 1)
     assert scrape.value("health_severity", component="database") == 0
 

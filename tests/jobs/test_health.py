@@ -127,6 +127,12 @@ def test_the_queue_counts_messages_and_waiting_jobs(make_job: MakeJob, settings:
     assert part("queue").status is Health.DEGRADED
 
 
+def test_jobs_that_are_being_handed_over_are_told_apart_from_those_that_wait(make_job: MakeJob) -> None:
+    QueueEntry.objects.create(job=make_job(status="pending", external_id=None))
+    QueueEntry.objects.create(job=make_job(status="pending", external_id=None), status="dispatching")
+    assert part("queue").message == "0 messages for workers, 1 jobs waiting, 1 being handed over"
+
+
 def deliver(**fields: object) -> None:
     now = timezone.now()
     defaults: dict[str, object] = {"provider": "replicate", "webhook_id": f"w{time.monotonic_ns()}", "sent_at": now}

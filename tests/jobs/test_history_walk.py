@@ -52,7 +52,7 @@ def large_account(settings: Settings) -> Iterator[RunningSandbox]:
 def announced(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was announced, in its order."""
     heard: list[Any] = []
-    monkeypatch.setattr(events, "announce", lambda kind, told: heard.append({"type": kind, **told}))
+    monkeypatch.setattr(events, "announce", lambda kind, told, _audience: heard.append({"type": kind, **told}))
     return heard
 
 
@@ -448,7 +448,7 @@ def test_refused_token_is_tried_again_at_once_by_whoever_asks_and_rarely_otherwi
     assert "refused the token" in walk().error
     large_account.clear_faults()
     coordination.client().flushdb()
-    registry.get_provider.cache_clear()
+    registry.forget_providers()
     assert start("replicate").joined is True
     advance()
     assert walk().state == WalkState.COMPLETED
@@ -471,7 +471,7 @@ def test_list_that_cannot_be_read_does_not_hold_up_the_other(large_account: Runn
 
 def test_token_that_is_taken_away_during_a_walk_makes_it_wait(sandbox: RunningSandbox, settings: Settings) -> None:
     start("replicate")
-    registry.get_provider.cache_clear()
+    registry.forget_providers()
     settings.PROVIDERS = {}
     advance()
     assert (walk().state, walk().next_try_at is not None) == ("running", True)

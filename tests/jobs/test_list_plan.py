@@ -10,12 +10,15 @@ from tests.conftest import MakeJob
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("query", ["", "&status=running", "&offset=50"])
-def test_first_pages_are_read_in_the_order_of_an_index(client: Client, make_job: MakeJob, query: str) -> None:
+@pytest.mark.parametrize("query", ["", "&status=running", "&offset=50", "&cursor=", "&status=failed&cursor="])
+def test_pages_are_read_in_the_order_of_an_index(client: Client, make_job: MakeJob, query: str) -> None:
     make_job()
+    if query.endswith("cursor="):
+        make_job()
+        query += client.get("/api/cloud/jobs?limit=1").json()["next_cursor"]
     with CaptureQueriesContext(connection) as captured:
         assert client.get(f"/api/cloud/jobs?limit=50{query}").status_code == 200
-    pages = [entry["sql"] for entry in captured if "LIMIT 50" in entry["sql"] and "ORDER BY" in entry["sql"]]
+    pages = [entry["sql"] for entry in captured if "LIMIT 51" in entry["sql"] and "ORDER BY" in entry["sql"]]
     assert pages
     for page in pages:
         assert not sorts(page)

@@ -199,6 +199,57 @@ def test_an_equal_length_is_not_taken_for_an_equal_log() -> None:
     assert log.text.endswith("step 2\n")
 
 
+@given(provider_logs())
+def test_a_follower_has_what_is_kept_whatever_the_provider_does(copies: list[str]) -> None:
+    kept, bookmark, read, was_told_anew = Archive(), "0", "", 0
+    for copy in copies:
+        kept = merge(kept, copy)
+        since = kept.since(bookmark)
+        was_told_anew += since is None
+        read = kept.text if since is None else read + since
+        bookmark = kept.bookmark
+        assert read == kept.text
+    # Once at first; else only where the end of what was read had been half a character.
+    assert was_told_anew == 1 or "\ufffd" in "".join(copies)
+
+
+def test_a_follower_goes_on_while_the_middle_is_cut_out(settings: Settings) -> None:
+    settings.LOG_ARCHIVE_BYTES = 20_000
+    log = JobLog()
+    bookmark, read = "0", ""
+    for last in range(250, 5000, 250):
+        log.replace(numbered(0, last), is_final=False)
+        archive = stored(log).archive
+        since = archive.since(bookmark)
+        read = archive.text if since is None else read + since
+        bookmark = archive.bookmark
+    assert log.is_cut
+    assert read == numbered(0, 4750)
+
+
+@pytest.mark.parametrize(
+    ("bookmark", "reason"),
+    [
+        ("0", "nothing was read"),
+        ("", "no bookmark"),
+        ("nonsense", "not one of ours"),
+        ("8-" + "0" * 32, "of another text"),
+        ("999-" + "0" * 32, "beyond the end"),
+        ("8-", "its place could not be told"),
+        ("٨-" + "0" * 32, "digits of another script"),
+    ],
+)
+def test_a_bookmark_of_no_place_here_starts_over(bookmark: str, reason: str) -> None:
+    assert Archive("step 1\nstep 2\n").since(bookmark) is None, reason
+
+
+def test_a_bookmark_in_what_was_left_out_starts_over() -> None:
+    whole = numbered(0, 3000)
+    early = Archive(whole[:12_000]).bookmark
+    assert Archive(whole).since(early) == whole[12_000:]
+    assert Archive(whole, "").within(10_000).since(early) is None
+
+
 def test_digests_are_those_of_the_beginnings() -> None:
     text = "█" * (MIB + 5)
     assert digests(text, 3, MIB + 1) == [digests("███", 3)[0], digests("█" * (MIB + 1), MIB + 1)[0]]

@@ -11,6 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from jobs import coordination, tasks
+from jobs.access import SYSTEM
 from jobs.lifecycle import Source
 from jobs.models import JobLog, ProviderSettings, UnifiedJob
 from jobs.pricing import PriceBook
@@ -192,7 +193,7 @@ def test_final_answer_with_the_log_needs_no_capture(sandbox: RunningSandbox) -> 
 
 def test_log_of_a_cancelled_job_is_read_again_for_what_came_late(sandbox: RunningSandbox) -> None:
     job = discovered(sandbox, logs="step 1")
-    cancelling.cancel_job(job.job_id)
+    cancelling.cancel_job(SYSTEM, job.job_id)
     assert state_of(job) == ("live", True)
     at = timezone.now() - timedelta(seconds=30)
     sandbox.change_job(job.job_id, completed_at=at.isoformat(), logs="step 1\nlate word")
@@ -475,3 +476,44 @@ def test_whatever_a_log_holds_can_be_stored_and_read_back(
     job.refresh_from_db()
     assert (job.logs_state, job.last_log) == ("saved", "end")
     assert client.get(f"/jobs/{job.job_id}").status_code == 200
+
+
+def test_a_follower_is_sent_only_what_came_since(client: Client, sandbox: RunningSandbox) -> None:
+    job = discovered(sandbox)
+    address = f"/api/cloud/jobs/{job.job_id}/logs"
+    sandbox.change_job(job.external_id or "", logs="step 1\n")
+    first = client.get(address, {"after": "0"}).json()
+    assert (first["logs"], first["continues"]) == ("step 1\n", False)
+    sandbox.change_job(job.external_id or "", logs="step 1\nstep 2\n")
+    coordination.client().flushdb()
+    second = client.get(address, {"after": first["bookmark"]}).json()
+    assert (second["logs"], second["continues"]) == ("step 2\n", True)
+    third = client.get(address, {"after": second["bookmark"]}).json()
+    assert (third["logs"], third["continues"], third["bookmark"]) == ("", True, second["bookmark"])
+    assert third["characters"] == len("step 1\nstep 2\n")
+
+
+def test_a_follower_whose_log_was_replaced_is_told_to_start_over(client: Client, make_job: MakeJob) -> None:
+    job = make_job(status="completed", logs_state="saved")
+    save_log(job, "step 1\n", is_final=True)
+    address = f"/api/cloud/jobs/{job.job_id}/logs"
+    bookmark = client.get(address, {"after": "0"}).json()["bookmark"]
+    JobLog.objects.all().delete()
+    save_log(job, "another log\n", is_final=True)
+    answer = client.get(address, {"after": bookmark}).json()
+    assert (answer["logs"], answer["continues"]) == ("another log\n", False)
+
+
+def test_the_plain_answer_knows_nothing_of_following(client: Client, make_job: MakeJob) -> None:
+    job = make_job(status="completed", logs_state="saved")
+    save_log(job, "step 1\n", is_final=True)
+    answer = client.get(f"/api/cloud/jobs/{job.job_id}/logs").json()
+    assert answer["logs"] == "step 1\n"
+    assert not {"continues", "bookmark"} & set(answer)
+
+
+@pytest.mark.parametrize("after", ["abc", "-1", "1e3", "0-xyz", "0" * 13, "1-" + "A" * 32, "0\x00"])
+def test_what_is_no_bookmark_is_refused_by_name(client: Client, make_job: MakeJob, after: str) -> None:
+    answer = client.get(f"/api/cloud/jobs/{make_job().job_id}/logs", {"after": after})
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == ["after"]

@@ -17,8 +17,15 @@ def test_a_profiles_hardware_is_what_its_trainers_jobs_are_billed_as(profile_id:
 
 @pytest.mark.parametrize(
     ("written", "meant"),
-    [(None, "h100"), ("", "h100"), ("L40S", "l40s"), ("h100_x2", "h100-x2"), ("1xh100", "h100"), ("l40s-x1", "l40s")]
-    + [("advanced-trainer-l40s-x8", "l40s-x8")],
+    [
+        (None, "h100"),
+        ("", "h100"),
+        ("L40S", "l40s"),
+        ("h100_x2", "h100-x2"),
+        ("1xh100", "h100"),
+        ("l40s-x1", "l40s"),
+        ("advanced-trainer-l40s-x8", "l40s-x8"),
+    ],
 )
 def test_profiles_are_understood_as_people_write_them(written: str | None, meant: str) -> None:
     assert find_profile("replicate", written).profile_id == meant

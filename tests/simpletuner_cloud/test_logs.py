@@ -230,6 +230,26 @@ def test_control_characters_do_not_reach_a_terminal(file: Path) -> None:
     assert [line.isprintable() for line in ran.stdout.rstrip("\n").split("\n")] == [True] * len(values)
 
 
+def test_known_secret_is_masked_wherever_a_line_holds_it(file: Path) -> None:
+    ran = run(
+        file,
+        "from jobs import known_secrets\n"
+        "known_secrets.remember('r8_0123456789secretwxyz', 'short')\n"
+        "known_secrets.remember_password('redis://:p%40ss-hunter2@host/0')\n"
+        "log.info('short r8_0123456789secretwxyz', token='r8_0123456789secretwxyz', url='redis://:p%40ss-hunter2@host')\n"
+        "old.error('no %s', ValueError('p@ss-hunter2'))\n"
+        "try:\n"
+        "    raise RuntimeError('Bearer r8_0123456789secretwxyz')\n"
+        "except RuntimeError:\n"
+        "    log.exception('failed')\n",
+    )
+    told = ran.stdout + file.read_text(encoding="utf-8")
+    assert "secret" not in told
+    assert "hunter2" not in told
+    assert "••••wxyz" in told
+    assert "short" in told
+
+
 def test_folder_of_the_file_is_made(file: Path) -> None:
     deep = file.parent / "var" / "log" / "ours.log"
     assert [line["event"] for line in lines(deep, 'log.info("x")')] == ["x"]

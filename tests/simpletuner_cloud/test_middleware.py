@@ -43,12 +43,52 @@ def test_every_answer_carries_a_strict_policy(client: Client, path: str) -> None
 
 
 @pytest.mark.parametrize(
+    "path", ["/", "/api/cloud/jobs", "/api/nowhere", "/admin/", "/i18n.js", "/static/css/base.css"]
+)
+@pytest.mark.parametrize("host", ["testserver", "evil.example"])
+def test_every_answer_tells_the_browser_to_trust_nobody(client: Client, path: str, host: str) -> None:
+    headers = client.get(path, headers={"Host": host}).headers
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert "Server" not in headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/cloud/jobs", "/api/cloud/metrics", "/api/cloud/jobs/none", "/api/nowhere", "/api/schema", "/fragments/jobs"],
+)
+def test_no_cache_keeps_what_is_private(client: Client, path: str) -> None:
+    assert "no-store" in client.get(path).headers["Cache-Control"]
+
+
+def test_cookies_are_for_our_own_pages_and_out_of_scripts_reach(client: Client) -> None:
+    client.get("/")
+    client.get("/admin/login/")
+    answer = client.post("/i18n/setlang/", {"language": "en", "next": "/"})
+    cookies = {**client.cookies, **answer.cookies}
+    assert {"csrftoken", "django_language"} <= set(cookies)
+    for name, cookie in cookies.items():
+        assert cookie["samesite"] == "Lax"
+        assert bool(cookie["httponly"]) is (name != "csrftoken")
+
+
+@pytest.mark.parametrize(
     ("path", "query", "expected"),
     [
         ("/api/cloud/jobs/sync", b"", True),
         ("/api/cloud/jobs/abc/inline-progress/", b"", True),
         ("/api/cloud/jobs", b"limit=5&sync_active=true", True),
         ("/api/cloud/providers/replicate/validate", b"", True),
+        ("/api/cloud/providers/replicate/token", b"", True),
+        ("/api/cloud/providers/replicate/config", b"", True),
+        ("/api/cloud/replicate/status", b"", True),
+        ("/admin/jobs/providercredential/add/", b"", True),
+        ("/admin/jobs/unifiedjob/", b"", True),
+        ("/admin/jobs/unifiedjob/5/change/", b"", False),
         ("/api/cloud/jobs", b"limit=5", False),
         ("/", b"", False),
     ],

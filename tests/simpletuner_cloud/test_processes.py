@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
+from django.contrib.auth import get_user_model
 from pytest_django import Settings
 
 from simpletuner_cloud import embedded_redis, roles, startup
@@ -22,6 +25,7 @@ from simpletuner_cloud.embedded_redis import free_port
 from simpletuner_cloud.processes import Backoff, Program
 from simpletuner_cloud.refusals import CannotStart
 from simpletuner_cloud.supervisor import Plan
+from tests.sandbox_server import running_sandbox
 from tests.servers import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -330,7 +334,10 @@ def test_the_banner_never_shows_a_password() -> None:
     )
 
 
-def test_the_banner_tells_the_real_account_from_the_sandbox_and_warns_of_strangers(settings: Settings) -> None:
+@pytest.mark.django_db
+def test_the_banner_tells_the_real_account_from_the_sandbox_and_how_to_make_the_first_account(
+    settings: Settings,
+) -> None:
     settings.IS_SANDBOX = True
     assert "sandbox" in roles.Deployment((), "redis://127.0.0.1:1/0", False).banner()
 
@@ -340,8 +347,10 @@ def test_the_banner_tells_the_real_account_from_the_sandbox_and_warns_of_strange
     banner = roles.Deployment((), "redis://:hunter2@127.0.0.1:1/0", True).banner()
     assert "Replicate, https://api.replicate.com" in banner
     assert "http://localhost:" in banner
-    assert "WARNING: it listens on 0.0.0.0" in banner
+    assert "account create NAME --role admin" in banner
     assert "hunter2" not in banner
+    get_user_model().objects.create_user("ada", password="a long one")
+    assert "account create" not in roles.Deployment((), "redis://127.0.0.1:1/0", True).banner()
 
 
 def test_a_role_that_is_left_out_must_be_somewhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -450,3 +459,54 @@ def test_with_a_redis_of_its_own_nothing_is_embedded_and_a_killed_up_leaves_noth
         assert running.end(signal.SIGKILL, within=3) == -signal.SIGKILL
     finally:
         server.remove()
+
+
+def call(port: int, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
+    """A request to the API; its status and its JSON."""
+    answer = requests.request(method, f"http://127.0.0.1:{port}/api/cloud{path}", json=body, timeout=15)
+    return answer.status_code, answer.json()
+
+
+def test_a_token_given_to_the_sandbox_is_the_real_accounts_from_the_next_start_on(up: Up, tmp_path: Path) -> None:
+    token = "r8_TheTokenOfTheRealAccount000000wxyz"
+    with running_sandbox(token=token) as account:
+        environment = {"SIMPLETUNER_PORT": str(port := free_port()), "REPLICATE_API_BASE_URL": account.url}
+
+        def start() -> RunningProgram:
+            running = up(**environment)
+            wait_until(lambda: running.said("Press Ctrl-C"), seconds=30, what="the banner")
+            return running
+
+        def is_sandbox() -> bool:
+            sandbox: bool = call(port, "GET", "/providers")[1]["providers"][0]["sandbox"]
+            return sandbox
+
+        sandbox = start()
+        status, said = call(port, "POST", "/replicate/token", {"token": token})
+        assert (status, said["success"], said["last_four"]) == (200, True, "wxyz")
+        # A process that is started again stays in the store that the others are in.
+        web = sandbox.pid_of("simpletuner_cloud.web")
+        os.kill(web or 0, signal.SIGKILL)
+        wait_until(lambda: sandbox.pid_of("simpletuner_cloud.web") not in (None, web), seconds=5, what="the web server")
+        wait_until(lambda: answers(port), seconds=10, what="the web server's answer")
+        assert is_sandbox()
+        assert sandbox.end() == 0
+
+        live = start()
+        assert live.said("Account", account.url, "token ••••wxyz (stored)")
+        assert live.pid_of("providers.sandbox") is None
+        assert not is_sandbox()
+        assert call(port, "POST", "/jobs/sync")[0] == 200
+        assert call(port, "DELETE", "/providers/replicate/token")[0] == 200
+        status, said = call(port, "POST", "/jobs/sync")
+        assert (status, said["code"]) == (503, "provider_not_configured")
+        assert live.end() == 0
+
+        again = start()
+        assert again.said("Account", "sandbox")
+        assert is_sandbox()
+        assert again.end() == 0
+        assert (tmp_path / "home" / "live" / "db.sqlite3").exists()
+        written = b"".join(path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file())
+        assert token.encode() not in written
+        assert token not in "".join(running.output.read_text() for running in (sandbox, live, again))

@@ -8,6 +8,7 @@ from simpletuner_cloud.enterprise import EnterpriseConfig
 from simpletuner_cloud.schedule import beat_schedule, configured_schedule, housekeeping_schedule
 
 POLL, QUEUE = "jobs.tasks.poll_active_jobs", "jobs.tasks.process_queue"
+UPLOADS = "jobs.tasks.upload_archives"
 
 
 def intervals(schedule: dict[str, dict[str, Any]]) -> dict[str, float]:
@@ -17,9 +18,9 @@ def intervals(schedule: dict[str, dict[str, Any]]) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("poll", "queue", "expected"),
     [
-        (True, True, {POLL: 30.0, QUEUE: 5.0}),
+        (True, True, {POLL: 30.0, QUEUE: 5.0, UPLOADS: 5.0}),
         (True, False, {POLL: 30.0}),
-        (False, True, {QUEUE: 5.0}),
+        (False, True, {QUEUE: 5.0, UPLOADS: 5.0}),
         (False, False, {}),
     ],
 )
@@ -30,7 +31,8 @@ def test_only_what_is_on_is_scheduled(poll: bool, queue: bool, expected: dict[st
 
 def test_message_lives_no_longer_than_its_interval() -> None:
     schedule = beat_schedule(poll_enabled=True, poll_seconds=60.0, queue_enabled=True, queue_seconds=7.0)
-    assert {entry["task"]: entry["options"]["expires"] for entry in schedule.values()} == {POLL: 60.0, QUEUE: 7.0}
+    lives = {entry["task"]: entry["options"]["expires"] for entry in schedule.values()}
+    assert lives == {POLL: 60.0, QUEUE: 7.0, UPLOADS: 7.0}
 
 
 @pytest.mark.parametrize(

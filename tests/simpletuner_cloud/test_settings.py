@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
-READ = re.compile(r'env\.(?:text|flag|number|integer|days|words|url|networks)\(\s*"([A-Z_]+)"')
+READ = re.compile(r'env\.(?:text|flag|number|integer|days|words|url|networks|keys)\(\s*"([A-Z_]+)"')
 LISTED = re.compile(r"^#?([A-Z][A-Z_]+)=", re.MULTILINE)
 # Read by docker compose alone.
 COMPOSE_ONLY = {"POSTGRES_PASSWORD"}
@@ -66,6 +66,9 @@ def load(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]
         ("REDIS_URL", "http://host"),
         ("REPLICATE_API_BASE_URL", "ftp://host"),
         ("SIMPLETUNER_CLOUD_HOME", "/dev/null/home"),
+        ("SIMPLETUNER_STORE", "production"),
+        ("SIMPLETUNER_CREDENTIALS_KEY", "hunter2"),
+        ("SIMPLETUNER_PRIVATE_NETWORKS_ALLOWED", "everything"),
     ],
 )
 def test_bad_value_stops_the_start_and_names_the_setting(tmp_path: Path, name: str, value: str) -> None:

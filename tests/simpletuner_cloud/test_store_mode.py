@@ -4,7 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
+from jobs import waiting_token
 from simpletuner_cloud.store_mode import StoreMode, store_mode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,9 +33,38 @@ def settings_of(home: Path, **environment: str) -> list[str]:
     return run.stdout.strip().splitlines()[-1].split("|")
 
 
-@pytest.mark.parametrize(("token", "mode"), [("", StoreMode.SANDBOX), ("r8_abc", StoreMode.LIVE)])
-def test_token_decides_the_world(token: str, mode: StoreMode) -> None:
-    assert store_mode(token) is mode
+@pytest.mark.parametrize(
+    ("token", "is_stored", "chosen", "mode"),
+    [
+        ("", False, "", StoreMode.SANDBOX),
+        ("r8_abc", False, "", StoreMode.LIVE),
+        ("", True, "", StoreMode.LIVE),
+        ("r8_abc", True, "", StoreMode.LIVE),
+        ("", False, "live", StoreMode.LIVE),
+        ("", True, "sandbox", StoreMode.SANDBOX),
+    ],
+)
+def test_token_decides_the_world_unless_the_operator_does(
+    tmp_path: Path, token: str, is_stored: bool, chosen: str, mode: StoreMode
+) -> None:
+    if is_stored:
+        waiting_token.mark(tmp_path / "live", "replicate")
+    assert store_mode(token, home=tmp_path, chosen=chosen) is mode
+
+
+@pytest.mark.parametrize(("token", "chosen"), [("", "real"), ("r8_secret", "sandbox")])
+def test_choice_that_makes_no_sense_stops_the_start(tmp_path: Path, token: str, chosen: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="SIMPLETUNER_STORE") as caught:
+        store_mode(token, home=tmp_path, chosen=chosen)
+    assert "r8_secret" not in str(caught.value)
+
+
+def test_stored_token_alone_leads_to_the_real_account_and_its_store(tmp_path: Path) -> None:
+    waiting_token.mark(tmp_path / "live", "replicate")
+    mode, _, database, *_, base_url, used = settings_of(tmp_path)
+    assert (mode, database) == ("live", str(tmp_path / "live" / "db.sqlite3"))
+    # The token itself is in the database.
+    assert (base_url, used) == ("https://api.replicate.com", "")
 
 
 @pytest.mark.parametrize("token", ["", "   "])

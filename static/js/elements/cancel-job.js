@@ -1,4 +1,4 @@
-// <cancel-job action provider>: asks in a dialog; without it the link leads to a page that asks the same.
+// <cancel-job action provider waits>: asks in a dialog; without it the link leads to a page that asks the same.
 import { postJSON } from "../api.js";
 import { emit } from "../bus.js";
 import { outdated } from "../freshness.js";
@@ -30,8 +30,7 @@ customElements.define(
       }
       this.#setBusy(true);
       try {
-        const { status } = await postJSON(this.getAttribute("action"));
-        emit("toast", this.#outcome(status));
+        emit("toast", this.#outcome(await postJSON(this.getAttribute("action"))));
       } catch (error) {
         emit("toast", { text: error.message, tone: "error" });
       } finally {
@@ -46,7 +45,10 @@ customElements.define(
       this.#confirmButton?.toggleAttribute("disabled", isBusy);
     }
 
-    #outcome(status) {
+    #outcome({ status }) {
+      if (status === "cancelled" && this.hasAttribute("waits")) {
+        return { text: gettext("Cancelled before it was sent to its provider"), tone: "success" };
+      }
       if (status === "cancelled") {
         const text = fill(gettext("Cancelled, confirmed by %(provider)s"), { provider: this.getAttribute("provider") });
         return { text, tone: "success" };

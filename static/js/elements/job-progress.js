@@ -1,12 +1,15 @@
 // <job-progress src finish>: asks for a running job's progress every 5 s while it can be seen.
+// `uploads` is there while its dataset goes out: the page asks anew how far that is.
 // `src` is there only while the job runs; `finish` is the expected end in milliseconds since 1970, as the trainer says.
 import { getJSON } from "../api.js";
+import { emit } from "../bus.js";
 import { everySecond, serverNow } from "../clock.js";
 import { percent, roughDuration, spokenTimeLeft } from "../format.js";
 import { outdated } from "../freshness.js";
 import { fill, gettext } from "../i18n.js";
 
 const ASK_EVERY_MS = 5000;
+const UPLOAD_LOOK_MS = 2500;
 // Many rows come into view at once; they need not all ask in the same instant.
 const SPREAD_MS = 1500;
 // Below this, what has passed says too little of what is to come.
@@ -22,7 +25,7 @@ const STAGES = {
 customElements.define(
   "job-progress",
   class extends HTMLElement {
-    static observedAttributes = ["src"];
+    static observedAttributes = ["src", "uploads"];
 
     #life = new AbortController();
     #timer = 0;
@@ -56,8 +59,16 @@ customElements.define(
 
     #plan(delay) {
       clearTimeout(this.#timer);
-      if (this.hasAttribute("src") && this.#isInView && !document.hidden) {
+      if (!this.#isInView || document.hidden) {
+        return;
+      }
+      if (this.hasAttribute("src")) {
         this.#timer = setTimeout(() => this.#ask(), delay);
+      } else if (this.hasAttribute("uploads")) {
+        this.#timer = setTimeout(() => {
+          outdated();
+          this.#plan(0);
+        }, UPLOAD_LOOK_MS);
       }
     }
 
@@ -67,6 +78,7 @@ customElements.define(
         const progress = await getJSON(this.getAttribute("src"), { signal });
         if (!signal.aborted && this.hasAttribute("src")) {
           this.#show(progress);
+          emit("job-progress", {});
         }
       } catch {
         // The last known progress stays; the connection chip tells of a server that is away.

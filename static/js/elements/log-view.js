@@ -1,54 +1,94 @@
 // <log-view src overview>: the log of a job, as text and nothing else. `overview` is the id of the fragment that knows
-// the job's status; the log is read every 5 s until its end has been.
+// the job's status; what is new of the log is asked for every 5 s until its end has been read.
 import { getJSON } from "../api.js";
 import { emit, on } from "../bus.js";
 import { fill, gettext, language, ngettext } from "../i18n.js";
-import { GrowingLog } from "../log-text.js";
+import { hashOf, linesOf } from "../log/address.js";
+import { keysAreOn, listenForKeys, turnKeys } from "../log/keys.js";
+import { LEVELS } from "../log/levels.js";
+import { LogView } from "../log/view.js";
 import { copyText } from "./copy-button.js";
 
 const ASK_EVERY_MS = 5000;
 const RUNS_OR_HAS_RUN = ["running", "completed", "failed", "cancelled"];
-// More lines than this make every change slow; the download has them all.
-const MOST_LINES = 5000;
-// How far from its end a log may be scrolled and still be followed.
-const FOLLOW_PX = 50;
+const TYPING_PAUSE_MS = 120;
 
 customElements.define(
   "log-view",
   class extends HTMLElement {
     #life = new AbortController();
-    #log = new GrowingLog();
+    /** @type {LogView} */
+    #view;
+    #bookmark = "0";
     #timer = 0;
+    #typing = 0;
     #status = "";
-    #isFollowing = true;
-    #unseen = 0;
-    #firstShown = 0;
-    /** @type {Text[]} one node a line, so that only what changed is written */
-    #nodes = [];
     #hasLoaded = false;
     #isFinal = false;
+    #source = "";
 
     connectedCallback() {
       this.#life = new AbortController();
       const { signal } = this.#life;
+      const scroller = this.#part("text");
+      this.#view = new LogView(scroller);
+      this.#view.onChange = () => this.#tellAll();
+      this.#view.start(signal);
+      this.#bookmark = "0";
+      this.#hasLoaded = false;
       this.#status = this.#currentStatus();
       on("refreshed", () => this.#onRefreshed(), signal);
       document.addEventListener("visibilitychange", () => !document.hidden && this.#load(), { signal });
-      this.#part("text").addEventListener("scroll", () => this.#onScroll(), { signal, passive: true });
-      this.#part("wrap").addEventListener("click", () => this.#toggleWrap(), { signal });
-      this.#part("copy").addEventListener("click", () => copyText(this.#log.lines.join("\n")), { signal });
-      this.#part("latest").addEventListener("click", () => this.#jumpToLatest(), { signal });
-      this.#scrollToEnd();
+      addEventListener("hashchange", () => this.#view.choose(linesOf(location.hash), true), { signal });
+      scroller.addEventListener("click", (event) => this.#onClicked(event), { signal });
+      const press = {
+        wrap: () => this.#toggleWrap(),
+        copy: () => copyText(this.#selected() || this.#view.text),
+        latest: () => this.#jumpToLatest(),
+        follow: () => this.#view.toggleFollow(),
+        next: () => this.#view.step(1),
+        previous: () => this.#view.step(-1),
+      };
+      for (const [name, action] of Object.entries(press)) {
+        this.#part(name).addEventListener("click", action, { signal });
+      }
+      for (const chip of this.#chips()) {
+        chip.addEventListener("click", () => this.#toggleLevel(chip), { signal });
+      }
+      const search = this.#part("search");
+      search.addEventListener("input", () => this.#onTyped(search.value), { signal });
+      search.addEventListener("keydown", (event) => this.#onSearchKey(event), { signal });
+      const keys = this.#part("keys");
+      keys.checked = keysAreOn();
+      keys.addEventListener("change", () => turnKeys(keys.checked), { signal });
+      listenForKeys(
+        this,
+        {
+          "/": () => search.select(),
+          n: press.next,
+          N: press.previous,
+          f: press.follow,
+          w: press.wrap,
+          l: () => this.#linkTo({ from: this.#view.lineLookedAt, to: this.#view.lineLookedAt }),
+          End: press.latest,
+        },
+        signal,
+      );
       this.#load();
     }
 
     disconnectedCallback() {
       this.#life.abort();
       clearTimeout(this.#timer);
+      clearTimeout(this.#typing);
     }
 
     #part(name) {
       return this.querySelector(`[data-part="${name}"]`);
+    }
+
+    #chips() {
+      return this.querySelectorAll("[data-level]");
     }
 
     #currentStatus() {
@@ -71,14 +111,16 @@ customElements.define(
       if (document.hidden) {
         return;
       }
+      const asked = this.#bookmark;
       try {
-        const answer = await getJSON(this.getAttribute("src"), { signal });
-        if (!signal.aborted) {
-          this.#show(answer);
+        const answer = await getJSON(`${this.getAttribute("src")}?after=${asked}`, { signal });
+        // Of two answers to the same question the second would come twice.
+        if (!signal.aborted && asked === this.#bookmark) {
+          this.#take(answer);
         }
       } catch (error) {
         if (!signal.aborted) {
-          this.#part("standing").textContent = error.message;
+          this.#tell("problem", error.message);
         }
       }
       clearTimeout(this.#timer);
@@ -87,50 +129,17 @@ customElements.define(
       }
     }
 
-    #show({ logs, source, is_final: isFinal, problem, logs_state: state }) {
-      const before = this.#log.lines.length;
-      const firstChanged = this.#log.replace(logs);
-      this.#draw(firstChanged);
-      if (this.#isFollowing) {
-        this.#scrollToEnd();
-      } else if (this.#hasLoaded) {
-        this.#unseen += Math.max(this.#log.lines.length - before, 0);
-      }
-      this.#hasLoaded = true;
+    #take({ logs, continues, bookmark, source, is_final: isFinal, problem, logs_state: state }) {
+      this.#bookmark = bookmark;
+      this.#source = source;
       this.#isFinal = isFinal;
       this.#tellState(state);
-      this.#part("empty").hidden = this.#log.lines.length > 0;
-      this.#part("empty").textContent = isFinal
-        ? gettext("There is no log.")
-        : gettext("The log is empty so far.");
-      this.#part("standing").textContent = this.#standing(source, problem);
-      this.#showLatestButton();
-    }
-
-    #draw(firstChanged) {
-      const { lines } = this.#log;
-      const pre = this.#part("text");
-      const first = Math.max(lines.length - MOST_LINES, 0);
-      if (!this.#hasLoaded || firstChanged < this.#firstShown || firstChanged > this.#firstShown + this.#nodes.length) {
-        pre.replaceChildren();
-        this.#nodes = [];
-        this.#firstShown = first;
-      }
-      const kept = Math.max(firstChanged - this.#firstShown, 0);
-      for (const node of this.#nodes.splice(kept)) {
-        node.remove();
-      }
-      const start = this.#firstShown + this.#nodes.length;
-      const fresh = lines.slice(start).map((line) => document.createTextNode(`${line}\n`));
-      this.#nodes.push(...fresh);
-      const piece = document.createDocumentFragment();
-      for (const node of fresh) {
-        piece.append(node);
-      }
-      pre.append(piece);
-      while (this.#firstShown < first) {
-        this.#nodes.shift().remove();
-        this.#firstShown += 1;
+      this.#tell("problem", problem ? `${problem} ${gettext("This is the copy saved here.")}` : "");
+      this.#tell("empty", isFinal ? gettext("There is no log.") : gettext("The log is empty so far."));
+      this.#view.take(logs, continues);
+      if (!this.#hasLoaded) {
+        this.#hasLoaded = true;
+        this.#view.choose(linesOf(location.hash), true);
       }
     }
 
@@ -142,61 +151,134 @@ customElements.define(
       }
     }
 
-    #standing(source, problem) {
+    #tellAll() {
+      const view = this.#view;
+      this.#part("empty").hidden = view.lineCount > 0 || !this.#hasLoaded;
+      this.#part("follow").setAttribute("aria-pressed", String(view.isFollowing));
+      const latest = this.#part("latest");
+      latest.hidden = view.isFollowing || view.lineCount === 0;
+      const words = { count: view.unseen.toLocaleString(language) };
+      latest.querySelector("span").textContent = view.unseen
+        ? fill(gettext("Jump to latest (%(count)s new)"), words)
+        : gettext("Jump to latest");
+      for (const [level, chip] of [...this.#chips()].entries()) {
+        chip.setAttribute("aria-pressed", String(!view.isHidden(level)));
+        chip.querySelector(".chip-count").textContent = view.levelCounts[level].toLocaleString(language);
+      }
+      this.#tell("count", this.#matches());
+      this.#part("next").disabled = view.matchCount === 0;
+      this.#part("previous").disabled = view.matchCount === 0;
+      this.#tell("standing", this.#standing());
+    }
+
+    #tell(name, words) {
+      const part = this.#part(name);
+      if (part.textContent !== words) {
+        part.textContent = words;
+      }
+    }
+
+    #matches() {
+      const { hasWords, matchCount, currentMatch } = this.#view;
+      if (!hasWords) {
+        return "";
+      }
+      if (matchCount === 0) {
+        return gettext("no match");
+      }
+      const count = matchCount.toLocaleString(language);
+      return currentMatch < 0
+        ? fill(ngettext("%(count)s match", "%(count)s matches", matchCount), { count })
+        : fill(gettext("%(number)s of %(count)s"), { number: (currentMatch + 1).toLocaleString(language), count });
+    }
+
+    #standing() {
+      const { lineCount, shownCount, chosen } = this.#view;
       const parts = [];
-      if (problem) {
-        parts.push(problem, gettext("This is the copy saved here."));
-      } else if (source === "provider" && this.#status === "running") {
+      if (this.#source === "provider" && this.#status === "running" && !this.#isFinal) {
         parts.push(gettext("Read every 5 s"));
       }
-      const count = this.#log.lines.length;
-      const number = count.toLocaleString(language);
-      if (count > MOST_LINES) {
-        const words = { shown: MOST_LINES.toLocaleString(language), count: number };
-        parts.push(fill(gettext("the last %(shown)s of %(count)s lines"), words));
-      } else if (count > 0) {
-        parts.push(fill(ngettext("%(count)s line", "%(count)s lines", count), { count: number }));
+      const count = lineCount.toLocaleString(language);
+      if (shownCount < lineCount) {
+        parts.push(fill(gettext("%(shown)s of %(count)s lines"), { shown: shownCount.toLocaleString(language), count }));
+      } else if (lineCount > 0) {
+        parts.push(fill(ngettext("%(count)s line", "%(count)s lines", lineCount), { count }));
+      }
+      if (chosen) {
+        parts.push(
+          chosen.from > lineCount
+            ? fill(gettext("there is no line %(number)s"), { number: chosen.from })
+            : fill(gettext("chosen: %(lines)s"), { lines: hashOf(chosen).slice(1) }),
+        );
       }
       return parts.join(" · ");
     }
 
-    #onScroll() {
-      const pre = this.#part("text");
-      this.#isFollowing = pre.scrollHeight - pre.scrollTop - pre.clientHeight <= FOLLOW_PX;
-      if (this.#isFollowing) {
-        this.#unseen = 0;
+    #onTyped(words) {
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => this.#view.setWords(words), TYPING_PAUSE_MS);
+    }
+
+    #onSearchKey(event) {
+      if (event.key === "Enter") {
+        event.preventDefault();
+        this.#view.step(event.shiftKey ? -1 : 1);
+      } else if (event.key === "Escape") {
+        event.preventDefault();
+        event.target.value = "";
+        clearTimeout(this.#typing);
+        this.#view.setWords("");
+        this.#part("text").focus({ preventScroll: true });
       }
-      this.#showLatestButton();
     }
 
-    #jumpToLatest() {
-      this.#isFollowing = true;
-      this.#unseen = 0;
-      this.#scrollToEnd();
-      this.#showLatestButton();
-      this.#part("text").focus({ preventScroll: true });
-    }
-
-    #showLatestButton() {
-      const button = this.#part("latest");
-      button.hidden = this.#isFollowing;
-      const words = this.#unseen
-        ? fill(gettext("Jump to latest (%(count)s new)"), { count: this.#unseen })
-        : gettext("Jump to latest");
-      button.querySelector("span").textContent = words;
-    }
-
-    #scrollToEnd() {
-      const pre = this.#part("text");
-      pre.scrollTop = pre.scrollHeight;
+    #toggleLevel(chip) {
+      const level = LEVELS.indexOf(chip.dataset.level);
+      const hidden = new Set(
+        [...LEVELS.keys()].filter((one) => this.#view.isHidden(one) !== (one === level)),
+      );
+      this.#view.hideLevels(hidden);
     }
 
     #toggleWrap() {
       const isWrapped = this.#part("text").classList.toggle("is-wrapped");
       this.#part("wrap").setAttribute("aria-pressed", String(isWrapped));
-      if (this.#isFollowing) {
-        this.#scrollToEnd();
+      this.#view.setWrapped(isWrapped);
+    }
+
+    #jumpToLatest() {
+      this.#view.jumpToLatest();
+      this.#part("text").focus({ preventScroll: true });
+    }
+
+    #onClicked(event) {
+      const link = event.target.closest(".log-number");
+      if (!link || event.ctrlKey || event.metaKey) {
+        return;
       }
+      event.preventDefault();
+      const line = Number(link.dataset.number);
+      const { chosen } = this.#view;
+      if (event.shiftKey && chosen) {
+        this.#linkTo({ from: Math.min(chosen.from, line), to: Math.max(chosen.to, line) });
+      } else if (chosen && chosen.from === line && chosen.to === line) {
+        this.#linkTo(null);
+      } else {
+        this.#linkTo({ from: line, to: line });
+      }
+    }
+
+    /** Put lines into the address, from where they can be copied. */
+    #linkTo(lines) {
+      history.replaceState(null, "", lines ? hashOf(lines) : location.pathname + location.search);
+      this.#view.choose(lines);
+    }
+
+    /** What the reader has selected of the log. */
+    #selected() {
+      const selection = getSelection();
+      const isHere = selection && !selection.isCollapsed && this.#part("text").contains(selection.anchorNode);
+      return isHere ? selection.toString() : "";
     }
   },
 );

@@ -1,6 +1,6 @@
 """The API as the contract has it (SPEC A2, A4, A8, B4, B5)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,7 @@ JOB_KEYS = {
     *("job_id", "job_type", "provider", "external_id", "status", "config_name", "created_at", "started_at"),
     *("completed_at", "finished_at", "cost_usd", "hardware_type", "error_message", "output_url", "duration_seconds"),
     *("is_active", "is_terminal", "stage", "progress", "last_log", "queue_position", "last_synced_at"),
+    "estimated_wait_seconds",
     *("last_sync_error", "lost_at", "logs_state", "owner", "origin", "is_cancelling", "cancel_requested_at"),
     *("budget_usd", "metadata"),
 }
@@ -97,7 +98,7 @@ def test_list_costs_as_many_queries_for_a_page_of_fifty_as_for_five(make_job: Ma
         with CaptureQueriesContext(connection) as queries:
             client.get("/api/cloud/jobs")
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 4
+    assert counts[0] == counts[1] <= 6
 
 
 def test_waiting_job_tells_its_place_in_the_queue(make_job: MakeJob, client: Client) -> None:
@@ -256,7 +257,13 @@ def test_cancel_answers_what_the_provider_made_of_it(client: Client, sandbox: Ru
     job = sandbox.add_job(kind="training", created_offset=-60, durations={"queue": 5, "train": 9e5})
     sync.discover_jobs("replicate")
     answer = client.post(f"/api/cloud/jobs/{job['id']}/cancel")
-    assert answer.json() == {"success": True, "job_id": job["id"], "status": "cancelled"}
+    assert answer.json() == {
+        "success": True,
+        "job_id": job["id"],
+        "status": "cancelled",
+        "cancelling": False,
+        "message": "Cancelled, confirmed by Replicate.",
+    }
     refused(client.post(f"/api/cloud/jobs/{job['id']}/cancel"), 409, "invalid_state")
 
 
@@ -334,3 +341,39 @@ def test_schema_and_docs_are_served(client: Client) -> None:
     schema = client.get("/api/schema/?format=json").json()
     assert "/api/cloud/jobs/{job_id}/inline-progress" in schema["paths"]
     assert "/api/cloud/jobs/sync" in schema["paths"]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 50])
+def test_cursors_lead_through_every_job_once_whatever_comes_in_meanwhile(
+    make_job: MakeJob, client: Client, limit: int
+) -> None:
+    # Several of one moment, so that the key decides.
+    expected = [make_job(created_at=NOON - timedelta(minutes=number // 3)).pk for number in range(20)]
+    order = list(UnifiedJob.objects.newest_first().values_list("job_id", flat=True))
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        body = client.get(f"/api/cloud/jobs?limit={limit}&cursor={cursor}").json()
+        seen += [job["job_id"] for job in body["jobs"]]
+        make_job(created_at=NOON + timedelta(minutes=len(seen)))
+        if body["next_cursor"] is None:
+            break
+        cursor = body["next_cursor"]
+    assert seen == order
+    assert len(order) == len(expected)
+
+
+@pytest.mark.parametrize(
+    "cursor", ["nonsense", "MjAyNg==", "%00", "bm90IGEgdGltZSA1", "é", "MjAyNi0xMS0yMFQxMjowMDowMCA1"]
+)
+def test_a_cursor_that_is_none_is_refused(client: Client, db: None, cursor: str) -> None:
+    answer = client.get(f"/api/cloud/jobs?cursor={cursor}")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["cursor"])
+
+
+def test_a_cursor_and_an_offset_are_refused_together(make_job: MakeJob, client: Client) -> None:
+    for _ in range(3):
+        make_job()
+    cursor = client.get("/api/cloud/jobs?limit=1").json()["next_cursor"]
+    answer = client.get(f"/api/cloud/jobs?cursor={cursor}&offset=1")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["cursor"])

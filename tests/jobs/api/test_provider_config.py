@@ -19,12 +19,20 @@ from tests.sandbox_server import RunningSandbox
 pytestmark = pytest.mark.django_db
 
 CONFIG = "/api/cloud/providers/replicate/config"
+NO_LIMIT = (False, 0.0, "monthly", "warn")
 URL = "https://your-server.example/api/webhooks/replicate"
 
 
 def put(client: Client, body: Any, path: str = CONFIG) -> tuple[int, dict[str, Any]]:
     answer = client.put(path, json.dumps(body), content_type="application/json")
     return answer.status_code, answer.json()
+
+
+def limit_of(values: dict[str, Any]) -> tuple[bool, float, str, str]:
+    enabled, amount, period, action = (
+        values[f"cost_limit_{name}"] for name in ("enabled", "amount", "period", "action")
+    )
+    return enabled, amount, period, action
 
 
 @pytest.fixture
@@ -36,8 +44,11 @@ def file_url(settings: Settings) -> str:
 
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_nothing_is_set_at_first(client: Client, slash: str) -> None:
-    values = {"webhook_url": "", "webhook_url_source": "none"}
-    assert client.get(CONFIG + slash).json() == {"provider": "replicate", **values, "config": values}
+    body = client.get(CONFIG + slash).json()
+    values = body["config"]
+    assert body == {"provider": "replicate", **values, "config": values}
+    assert (values["webhook_url"], values["webhook_url_source"]) == ("", "none")
+    assert limit_of(values) == NO_LIMIT
 
 
 @pytest.mark.parametrize("url", [URL, "http://127.0.0.1:8001/api/webhooks/replicate", "http://localhost/x", f" {URL} "])
@@ -72,8 +83,8 @@ def test_other_urls_are_refused_by_the_fields_name(client: Client, url: object) 
 
 
 def test_unknown_settings_are_refused_by_name_and_nothing_is_changed(client: Client) -> None:
-    status, body = put(client, {"webhook_url": URL, "webhok": 1, "cost_limit_enabled": True})
-    assert (status, sorted(body["errors"])) == (400, ["cost_limit_enabled", "webhok"])
+    status, body = put(client, {"webhook_url": URL, "webhok": 1, "version_override": "x"})
+    assert (status, sorted(body["errors"])) == (400, ["version_override", "webhok"])
     assert not ProviderSettings.objects.exists()
 
 

@@ -293,7 +293,7 @@ class FactsMachine(RuleBasedStateMachine):
             call()
 
     def _forget_the_process(self) -> None:
-        registry.get_provider.cache_clear()
+        registry.forget_providers()
         coordination.forget_local_answers()
         webhook_secrets.forget_secrets()
         call_governor.forget_own_books()

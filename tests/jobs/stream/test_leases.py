@@ -14,7 +14,8 @@ import redis
 from django.db import connection
 from pytest_django import Settings
 
-from jobs.stream.leases import ConnectionLeases, address_group
+from jobs.client_address import address_group
+from jobs.stream.leases import ConnectionLeases
 from simpletuner_cloud.embedded_redis import free_port
 from tests import servers
 from tests.jobs.stream.conftest import Listen

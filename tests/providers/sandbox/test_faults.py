@@ -214,3 +214,21 @@ def test_faulty_requests_are_counted_with_their_fault(sandbox: RunningSandbox) -
     seen = sandbox.requests()
     assert seen["counts"] == {"GET /v1/trainings": 2}
     assert [(call["fault"], call["status"]) for call in seen["last"]] == [("429", 429), (None, 200)]
+
+
+def test_lost_answer_does_what_was_asked_and_says_nothing(sandbox: RunningSandbox) -> None:
+    sandbox.fault("lost_answer", method="POST", path="/v1/predictions", times=1)
+    body = {"version": "simpletuner/advanced-trainer-h100", "input": {"mark": "x"}}
+    with pytest.raises(requests.ConnectionError):
+        sandbox.call("POST", "/v1/predictions", json=body)
+    (row,) = sandbox.get("/predictions")["results"]
+    assert row["input"] == {"mark": "x"}
+
+
+def test_late_list_shows_a_job_only_after_a_while(sandbox: RunningSandbox) -> None:
+    old, new = sandbox.add_job(created_offset=-100), sandbox.add_job()
+    sandbox.fault("late_list", path=LIST, seconds=60)
+    assert [row["id"] for row in sandbox.get("/trainings")["results"]] == [old["id"]]
+    assert sandbox.get(f"/trainings/{new['id']}")["id"] == new["id"]
+    sandbox.advance(61)
+    assert [row["id"] for row in sandbox.get("/trainings")["results"]] == [new["id"], old["id"]]

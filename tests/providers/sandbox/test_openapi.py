@@ -154,3 +154,10 @@ def test_the_check_itself_notices_a_wrong_answer(sandbox: RunningSandbox, specif
     job = sandbox.add_job(kind="prediction", status="hibernating")
     with pytest.raises(Exception, match="hibernating"):
         specification.check("get", "/predictions/{prediction_id}", sandbox.call("GET", f"/v1/predictions/{job['id']}"))
+
+
+def test_files_conform(sandbox: RunningSandbox, specification: Specification) -> None:
+    created = sandbox.call("POST", "/v1/files", files={"content": ("a.zip", b"PK")})
+    file = specification.check("post", "/files", created)
+    specification.check("get", "/files", sandbox.call("GET", "/v1/files"))
+    specification.check("get", "/files/{file_id}", sandbox.call("GET", f"/v1/files/{file['id']}"))

@@ -1,0 +1,280 @@
+// What is shown of a log and where one is in it: lines, levels, matches, chosen lines, and whether the end is followed.
+import { LEVELS, LogLevels } from "./levels.js";
+import { lineElement, MOST_CHARACTERS } from "./line.js";
+import { LogLines } from "./lines.js";
+import { inSlices, LogSearch, placeOf } from "./search.js";
+import { LineWindow } from "./window.js";
+
+// How far from its end a log may be scrolled and still be followed.
+const FOLLOW_PX = 50;
+// So many lines have their levels told at once; of more, they are told bit by bit.
+const LINES_AT_ONCE = 5000;
+
+export class LogView {
+  /** Something that is told beside the log has changed. @type {() => void} */
+  onChange = () => {};
+  isFollowing = true;
+  /** Lines that have come since the end was left. */
+  unseen = 0;
+  /** @type {{from: number, to: number} | null} counted from 1 */
+  chosen = null;
+
+  #log = new LogLines();
+  #levels = new LogLevels();
+  #search = new LogSearch();
+  #window;
+  /** The lines that are shown, as long as some are not. @type {number[] | null} */
+  #shown = null;
+  #hidden = new Set();
+  /** Following was turned off by hand: that the end is in view does not turn it on again. */
+  #isHeld = false;
+  #round = 0;
+
+  /** @param {HTMLElement} scroller */
+  constructor(scroller) {
+    this.#window = new LineWindow(scroller, (place) => this.#element(place));
+    this.#window.onScroll = () => this.#onScroll();
+  }
+
+  /** @param {AbortSignal} signal */
+  start(signal) {
+    this.#window.start(signal);
+  }
+
+  get lineCount() {
+    return this.#log.texts.length;
+  }
+
+  get shownCount() {
+    return this.#shown ? this.#shown.length : this.#log.texts.length;
+  }
+
+  get levelCounts() {
+    return this.#levels.counts;
+  }
+
+  get matchCount() {
+    return this.#search.matches.length;
+  }
+
+  get currentMatch() {
+    return this.#search.current;
+  }
+
+  get hasWords() {
+    return this.#search.pattern !== null;
+  }
+
+  /**
+   * @param {string} text
+   * @param {boolean} continues whether it follows what there is, or takes its place
+   */
+  take(text, continues) {
+    const before = this.shownCount;
+    if (!continues) {
+      this.#log.clear();
+    }
+    const firstChanged = this.#log.append(text);
+    const { texts } = this.#log;
+    this.#levels.forgetFrom(continues ? firstChanged : 0);
+    this.#round += 1;
+    if (this.#shown || texts.length - this.#levels.read < LINES_AT_ONCE) {
+      this.#levels.readUntil(texts, texts.length);
+    } else {
+      this.#readLevels();
+    }
+    this.#draw(this.#showFrom(firstChanged));
+    this.#findFrom(firstChanged);
+    if (!this.isFollowing) {
+      this.unseen += Math.max(this.shownCount - before, 0);
+    }
+    this.onChange();
+  }
+
+  toggleFollow() {
+    if (this.isFollowing) {
+      this.isFollowing = false;
+      this.#isHeld = true;
+      this.onChange();
+    } else {
+      this.jumpToLatest();
+    }
+  }
+
+  jumpToLatest() {
+    this.isFollowing = true;
+    this.#isHeld = false;
+    this.unseen = 0;
+    this.#window.scrollToEnd();
+    this.onChange();
+  }
+
+  /** @param {boolean} isWrapped */
+  setWrapped(isWrapped) {
+    this.#window.setWrapped(isWrapped);
+    this.#setWidth();
+    if (this.isFollowing) {
+      this.#window.scrollToEnd();
+    }
+  }
+
+  /** Show all lines but those of some levels. @param {Set<number>} hidden */
+  hideLevels(hidden) {
+    const line = this.shownCount ? this.#lineAt(this.#window.firstInView) : 0;
+    this.#hidden = hidden;
+    this.#levels.readUntil(this.#log.texts, this.#log.texts.length);
+    this.#shown = hidden.size ? [] : null;
+    this.#showFrom(0);
+    this.#draw(0);
+    if (!this.isFollowing) {
+      this.#window.scrollToLine(this.#placeOf(line));
+    }
+    this.#findFrom(0);
+    this.onChange();
+  }
+
+  /** @param {string} words */
+  async setWords(words) {
+    this.#search.setWords(words);
+    this.#window.redraw();
+    await this.#findFrom(0);
+    if (words && this.#search.current < 0) {
+      this.step(1);
+    }
+  }
+
+  /** Go to the next match, or back. @param {1 | -1} direction */
+  step(direction) {
+    const from = this.shownCount ? this.#lineAt(this.#window.firstInView) : 0;
+    const line = this.#search.step(direction, from);
+    if (line >= 0) {
+      this.#goTo(line);
+    }
+    this.onChange();
+  }
+
+  /** Choose lines, or none; with `goThere` bring them into view. @param {{from: number, to: number} | null} lines */
+  choose(lines, goThere = false) {
+    this.chosen = lines;
+    if (goThere && lines && lines.from <= this.lineCount) {
+      if (this.#shown && this.#shown[this.#placeOf(lines.from - 1)] !== lines.from - 1) {
+        this.hideLevels(new Set());
+      }
+      this.#goTo(lines.from - 1);
+    } else {
+      this.#window.redraw();
+    }
+    this.onChange();
+  }
+
+  /** The match that is looked at, else the first line in view; counted from 1. */
+  get lineLookedAt() {
+    const { matches, current } = this.#search;
+    return (current >= 0 ? matches[current] : this.#lineAt(this.#window.firstInView)) + 1;
+  }
+
+  /** The chosen lines, or all that are shown. */
+  get text() {
+    const { texts } = this.#log;
+    if (this.chosen) {
+      return texts.slice(this.chosen.from - 1, this.chosen.to).join("\n");
+    }
+    return (this.#shown ? this.#shown.map((line) => texts[line]) : texts).join("\n");
+  }
+
+  isHidden(level) {
+    return this.#hidden.has(level);
+  }
+
+  /** @returns {number} the place of the first line that is shown differently now */
+  #showFrom(firstLine) {
+    if (!this.#shown) {
+      return firstLine;
+    }
+    const place = placeOf(this.#shown, firstLine);
+    this.#shown.length = place;
+    for (let line = firstLine; line < this.#log.texts.length; line += 1) {
+      if (!this.#hidden.has(this.#levels.of(line))) {
+        this.#shown.push(line);
+      }
+    }
+    return place;
+  }
+
+  async #readLevels() {
+    this.#round += 1;
+    const round = this.#round;
+    const { texts } = this.#log;
+    const read = (line) => this.#levels.readUntil(texts, Math.max(this.#levels.read, line + 1));
+    if (await inSlices(this.#levels.read, texts.length, read, () => round === this.#round)) {
+      this.#window.redraw();
+      this.onChange();
+    }
+  }
+
+  async #findFrom(firstLine) {
+    const lines = this.#shown ?? { length: this.#log.texts.length };
+    if (await this.#search.run(firstLine, lines, this.#log.texts)) {
+      this.onChange();
+    }
+  }
+
+  #draw(firstPlace) {
+    const { texts } = this.#log;
+    const lengthOf = (place) => Math.min(texts[this.#lineAt(place)].length, MOST_CHARACTERS);
+    this.#window.setLines(this.shownCount, firstPlace, lengthOf);
+    this.#setWidth();
+    if (this.isFollowing) {
+      this.#window.scrollToEnd();
+    } else {
+      this.#window.draw();
+    }
+  }
+
+  #setWidth() {
+    this.#window.setLongest(Math.min(this.#log.longest, MOST_CHARACTERS));
+  }
+
+  #goTo(line) {
+    this.isFollowing = false;
+    this.#window.redraw();
+    this.#window.scrollToLine(this.#placeOf(line));
+  }
+
+  #onScroll() {
+    const isNearEnd = this.#window.distanceFromEnd <= FOLLOW_PX;
+    if (!isNearEnd) {
+      this.#isHeld = false;
+    }
+    const follows = isNearEnd && !this.#isHeld;
+    if (follows) {
+      this.unseen = 0;
+    }
+    if (follows !== this.isFollowing) {
+      this.isFollowing = follows;
+      this.onChange();
+    }
+  }
+
+  #lineAt(place) {
+    return this.#shown ? (this.#shown[place] ?? 0) : place;
+  }
+
+  #placeOf(line) {
+    return this.#shown ? Math.min(placeOf(this.#shown, line), Math.max(this.#shown.length - 1, 0)) : line;
+  }
+
+  #element(place) {
+    const line = this.#lineAt(place);
+    const { matches, current, pattern } = this.#search;
+    const { chosen } = this;
+    return lineElement({
+      number: line + 1,
+      runs: this.#log.runs(line),
+      level: line < this.#levels.read ? this.#levels.of(line) : LEVELS.indexOf("info"),
+      isChosen: chosen !== null && line + 1 >= chosen.from && line + 1 <= chosen.to,
+      isCurrent: current >= 0 && matches[current] === line,
+      pattern,
+    });
+  }
+}
