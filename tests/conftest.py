@@ -54,6 +54,7 @@ LONG_FILES = (
     "chaos/test_chaos.py",
     "properties/test_store_machine.py",
     "test_two_nodes.py",
+    "test_benchmarks.py",
     "test_processes.py",
     "test_planted_secrets.py",
     "test_whole_system.py",
