@@ -157,7 +157,7 @@ def test_a_tick_leaves_a_wish_alone_until_its_pause_is_over(sandbox: RunningSand
     job = running(sandbox, ignores_cancel=True)
     cancelling.cancel_job(SYSTEM, job.job_id)
     # What the provider has taken is not asked for again at once.
-    assert int(coordination.client().ttl(coordination.key(f"cancel:{job.pk}"))) > 30  # type: ignore[arg-type]
+    assert int(coordination.client().ttl(coordination.key(f"cancel:{job.pk}"))) > 30
     assert pursue_cancellations() == 0
     let_pauses_end()
     assert pursue_cancellations() == 1
