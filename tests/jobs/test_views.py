@@ -143,7 +143,8 @@ def test_the_dashboard_costs_the_same_queries_for_any_number_of_jobs(client: Cli
     add(43)
     many = [queries_of(address) for address in ("/", "/fragments/jobs", "/?q=trainer")]
     assert many == few
-    assert many[1] <= 5
+    # The page, its counts, the waiting jobs' places and uploads, who is unclaimed, the machines' names.
+    assert many[1] <= 7
 
 
 def test_filters_show_what_they_say_and_count_it(client: Client, make_job: MakeJob) -> None:
