@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from jobs.access import SYSTEM, Actor
@@ -27,7 +27,7 @@ class Stock:
     """Fills a store, again and again: an operation may have removed or ended what was there."""
 
     sandbox: RunningSandbox
-    owner: AbstractUser
+    owner: User
     actor: Actor
 
     def fill(self) -> dict[str, list[Any]]:

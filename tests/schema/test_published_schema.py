@@ -5,6 +5,8 @@ its type nor its fields. On SQLite and on PostgreSQL: they refuse different valu
 """
 
 import pytest
+from django.contrib.auth.models import User
+from pytest_django import Settings
 
 from jobs.services.actors import owner_account, owner_actor
 from tests.sandbox_server import RunningSandbox
@@ -27,8 +29,12 @@ def of_area(area: str) -> list[Operation]:
 
 
 @pytest.fixture
-def stock(web: str, sandbox: RunningSandbox) -> Stock:
-    return Stock(sandbox, owner_account(), owner_actor(address=""))
+def stock(web: str, sandbox: RunningSandbox, settings: Settings) -> Stock:
+    # Else the sandbox has no place for a token of the real account, whatever the request.
+    settings.EACH_STORE_HAS_ITS_DATABASE = True
+    owner = owner_account()
+    assert isinstance(owner, User)
+    return Stock(sandbox, owner, owner_actor(address=""))
 
 
 @pytest.mark.parametrize("area", AREAS)
