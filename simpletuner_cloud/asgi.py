@@ -12,8 +12,10 @@ from a2wsgi import WSGIMiddleware
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from django.core.wsgi import get_wsgi_application
 
+from simpletuner_cloud.content_types import Utf8Requests
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "simpletuner_cloud.settings")
-django: Any = get_wsgi_application()
+django: Any = Utf8Requests(get_wsgi_application())
 
 # Models can be imported only after Django is set up.
 from jobs.api.webhooks import PATH as WEBHOOKS_PATH  # noqa: E402

@@ -272,13 +272,15 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["jobs.api.throttling.WritesThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["jobs.api.renderers.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": [
-        "rest_framework.parsers.JSONParser",
-        "rest_framework.parsers.FormParser",
+        "jobs.api.parsers.BoundedJsonParser",
+        "jobs.api.parsers.BoundedFormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
     "EXCEPTION_HANDLER": "jobs.api.errors.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,
+    # Answers are JSON: a ?format= of anything else would be a 404 at every address.
+    "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "SimpleTuner Cloud",
@@ -295,6 +297,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "JobStatusEnum": "jobs.api.serializers.JOB_STATUSES",
         "QueueStatusEnum": "jobs.api.queue_serializers.QUEUE_STATUSES",
+        "BreakerStateEnum": "jobs.api.serializers.BREAKER_STATES",
         "HealthEnum": "jobs.api.serializers.HEALTH_WORDS",
     },
 }

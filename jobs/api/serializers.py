@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from jobs.circuit_breaker import BreakerState
 from jobs.lifecycle import JobStatus, JobType, LogsState, Origin
 from jobs.models import WalkState, WebhookVerdict
 from jobs.services.health import Health
@@ -13,6 +14,7 @@ from jobs.services.logs import LogSource
 from providers import names
 
 JOB_STATUSES = JobStatus.values
+BREAKER_STATES = [state.value for state in BreakerState]
 HEALTH_WORDS = [word.value for word in Health]
 DEFAULT_LIMIT, MAXIMUM_LIMIT, MAXIMUM_OFFSET = 50, 1000, 100_000_000
 
@@ -238,6 +240,16 @@ class Validation(serializers.Serializer[object]):
     error = serializers.CharField(required=False)
 
 
+class ProviderBreaker(serializers.Serializer[object]):
+    """Whether the provider is asked at present. ``until``: when the next call may go out."""
+
+    state = serializers.ChoiceField(choices=BREAKER_STATES)
+    since = serializers.DateTimeField(allow_null=True)
+    until = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField(allow_blank=True, help_text="The provider's error.")
+    resting_until = serializers.DateTimeField(allow_null=True)
+
+
 class Provider(serializers.Serializer[object]):
     """A provider and how its last calls went."""
 
@@ -249,7 +261,9 @@ class Provider(serializers.Serializer[object]):
     last_success_at = serializers.DateTimeField(allow_null=True)
     last_error_at = serializers.DateTimeField(allow_null=True)
     last_error = serializers.CharField(allow_blank=True)
-    resting_until = serializers.DateTimeField(allow_null=True)
+    resting_until = serializers.DateTimeField(allow_null=True, help_text="It has asked us to slow down.")
+    breaker = ProviderBreaker()
+    clock_ahead_seconds = serializers.FloatField(help_text="By how much its clock is ahead of ours.")
 
 
 class ProviderList(serializers.Serializer[object]):

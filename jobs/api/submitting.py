@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request as ApiRequest
 from rest_framework.response import Response
 
@@ -11,7 +11,7 @@ from jobs import access
 from jobs.api import serializers
 from jobs.api import submitting_serializers as shapes
 from jobs.api.base import ApiView, checked
-from jobs.api.parsers import BoundedJsonParser
+from jobs.api.parsers import BoundedFormParser, BoundedJsonParser
 from jobs.models import JobSubmission
 from jobs.services import retrying, submitting
 from jobs.services.archives import is_available
@@ -47,7 +47,7 @@ class JobRetryView(ApiView):
     """``/api/cloud/jobs/{id}/retry``."""
 
     permissions: ClassVar = {"POST": access.SUBMIT}
-    parser_classes = (BoundedJsonParser, FormParser, MultiPartParser)
+    parser_classes = (BoundedJsonParser, BoundedFormParser, MultiPartParser)
 
     @extend_schema(
         operation_id="jobs_retry",

@@ -1,6 +1,5 @@
 """One view per URL: check the request, call one service, shape the answer."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +14,7 @@ from jobs.api import serializers
 from jobs.api.base import ApiView, OpenView, checked
 from jobs.api.log_serializers import FollowedLog, LogQuery
 from jobs.api.payloads import job_page, job_payloads
-from jobs.api.renderers import TextRenderer
+from jobs.api.renderers import JsonRenderer, TextRenderer
 from jobs.models import UnifiedJob
 from jobs.services import (
     audit,
@@ -86,7 +85,7 @@ class JobSyncView(ApiView):
 
         With `history` all jobs that the provider still lists are read, in the background: 202 at once.
         """
-        body = checked(serializers.SyncRequest, _with_query(request, "provider", "history"))
+        body = _wanted(request)
         if body["history"]:
             audit.record(self.actor, "history.import", body["provider"])
             return _start_history(body["provider"])
@@ -113,12 +112,11 @@ def sync_message(done: sync.Discovery) -> str:
     return f"{message}, but only part could be read: {done.errors[0]}" if done.errors else message
 
 
-def _with_query(request: Request, *fields: str) -> Any:
-    """The body, and over it what stands in the query; a body that is no object is left for the serializer to refuse."""
-    asked = {name: value for name in fields if (value := request.query_params.get(name))}
-    if not asked or not isinstance(request.data, Mapping):
-        return asked or request.data
-    return {**{name: request.data[name] for name in fields if name in request.data}, **asked}
+def _wanted(request: Request) -> dict[str, Any]:
+    """The body, and over it what stands in the query; neither hides what is wrong in the other."""
+    body = checked(serializers.SyncRequest, request.data)
+    asked = {name: value for name in body if (value := request.query_params.get(name))}
+    return checked(serializers.SyncRequest, body | asked)
 
 
 def _start_history(provider: str) -> Response:
@@ -284,6 +282,12 @@ class PrometheusView(ApiView):
         """Numbers for Prometheus, in its text format."""
         return Response(exposition.exposition(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
+    def finalize_response(self, request: Request, response: Any, *arguments: Any, **options: Any) -> Any:
+        """Refuse in JSON, as everywhere."""
+        if response.exception:
+            request.accepted_renderer, request.accepted_media_type = JsonRenderer(), JsonRenderer.media_type
+        return super().finalize_response(request, response, *arguments, **options)
+
 
 class LivenessView(OpenView):
     """``/api/cloud/health/live``."""
@@ -322,6 +326,7 @@ class ProviderListView(ApiView):
                         "sandbox": found.is_sandbox,
                         "webhook_url": found.webhook_url,
                         **asdict(found.state),
+                        "resting_until": found.state.resting_until,
                     }
                     for found in provider_accounts.overviews()
                 ]
