@@ -2,13 +2,27 @@
 
 from django.urls import path
 
-from jobs.views import account, actions, configs, job_actions, job_tabs, login, pages, queue, spend, submitting
+from jobs.views import (
+    account,
+    actions,
+    configs,
+    job_actions,
+    job_list,
+    job_tabs,
+    login,
+    pages,
+    queue,
+    spend,
+    submitting,
+)
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
     path("sync", actions.sync_jobs, name="sync"),
     path("sync/history", actions.import_history, name="history-import"),
     path("sync/history/stop", actions.stop_history_import, name="history-stop"),
+    path("jobs.csv", job_list.export, name="jobs-csv"),
+    path("jobs/cancel", job_list.cancel_selected, name="jobs-cancel"),
     path("jobs/new", submitting.new_job, name="job-new"),
     path("jobs/new/", submitting.new_job),
     path("jobs/<str:job_id>/retry", submitting.retry_job, name="job-retry"),
