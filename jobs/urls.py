@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from jobs.views import account, actions, configs, job_actions, job_tabs, login, pages, queue, spend, submitting
+from jobs.views import (
+    account,
+    actions,
+    configs,
+    job_actions,
+    job_tabs,
+    login,
+    look,
+    pages,
+    queue,
+    spend,
+    submitting,
+)
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -50,6 +62,7 @@ urlpatterns = [
     path("queue/<str:job_id>/cancel", queue.cancel, name="queue-cancel"),
     path("queue/<str:job_id>/send-again", queue.send_again, name="queue-send-again"),
     path("fragments/queue", queue.queue_fragment, name="fragment-queue"),
+    path("look", look.change_look, name="look"),
     path("login", login.log_in, name="login"),
     path("logout", login.log_out, name="logout"),
     path("account", account.account, name="account"),

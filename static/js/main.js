@@ -14,9 +14,11 @@ import "./elements/log-view.js";
 import "./elements/relative-time.js";
 import "./elements/sync-button.js";
 import "./elements/toast-stack.js";
-import { LiveUpdates } from "./stream.js";
+import "./elements/view-settings.js";
+import { LiveUpdates } from "./live/updates.js";
 
 const chip = document.querySelector("connection-chip");
 if (chip) {
-  new LiveUpdates({ eventsUrl: chip.getAttribute("events"), refreshUrl: chip.getAttribute("refresh") }).start();
+  const [eventsUrl, refreshUrl, reader] = ["events", "refresh", "reader"].map((name) => chip.getAttribute(name));
+  new LiveUpdates({ eventsUrl, refreshUrl, reader }).start();
 }
