@@ -5,6 +5,7 @@ from django.urls import path
 from jobs.views import (
     account,
     actions,
+    activity,
     configs,
     job_actions,
     job_tabs,
@@ -55,6 +56,10 @@ urlpatterns = [
     path("spend/", spend.spend),
     path("spend/limits/<str:provider>", spend.set_limit, name="spend-limit"),
     path("jobs/<str:job_id>/saved.log", pages.job_log, name="job-log"),
+    path("activity", activity.activity, name="activity"),
+    path("activity/", activity.activity),
+    path("fragments/activity", activity.activity_fragment, name="fragment-activity"),
+    path("fragments/activity/news", activity.activity_news, name="activity-news"),
     path("providers", providers.providers, name="providers"),
     path("providers/", providers.providers),
     path("providers/<str:provider>/validate", providers.validate, name="provider-validate"),

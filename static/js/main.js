@@ -1,4 +1,5 @@
 // Brings the page to life. Everything here improves markup that works without it.
+import "./elements/activity-bell.js";
 import "./elements/archive-upload.js";
 import "./elements/cancel-job.js";
 import "./elements/connection-chip.js";
@@ -16,7 +17,9 @@ import "./elements/sync-button.js";
 import "./elements/toast-stack.js";
 import "./elements/view-settings.js";
 import { LiveUpdates } from "./live/updates.js";
+import { startShortcuts } from "./shortcuts.js";
 
+startShortcuts();
 const chip = document.querySelector("connection-chip");
 if (chip) {
   const [eventsUrl, refreshUrl, reader] = ["events", "refresh", "reader"].map((name) => chip.getAttribute(name));
