@@ -1,4 +1,5 @@
 // Brings the page to life. Everything here improves markup that works without it.
+import "./elements/activity-bell.js";
 import "./elements/archive-upload.js";
 import "./elements/cancel-job.js";
 import "./elements/connection-chip.js";
@@ -17,9 +18,13 @@ import "./elements/relative-time.js";
 import "./elements/row-menu.js";
 import "./elements/sync-button.js";
 import "./elements/toast-stack.js";
-import { LiveUpdates } from "./stream.js";
+import "./elements/view-settings.js";
+import { LiveUpdates } from "./live/updates.js";
+import { startShortcuts } from "./shortcuts.js";
 
+startShortcuts();
 const chip = document.querySelector("connection-chip");
 if (chip) {
-  new LiveUpdates({ eventsUrl: chip.getAttribute("events"), refreshUrl: chip.getAttribute("refresh") }).start();
+  const [eventsUrl, refreshUrl, reader] = ["events", "refresh", "reader"].map((name) => chip.getAttribute(name));
+  new LiveUpdates({ eventsUrl, refreshUrl, reader }).start();
 }
