@@ -57,9 +57,10 @@ class ActorMiddleware:
 
 def _signed_in(request: HttpRequest, address: str) -> Actor:
     # The API leaves nobody there where a key stands for somebody.
-    if not getattr(request.user, "is_authenticated", False):
+    user: Any = request.user
+    if not getattr(user, "is_authenticated", False):
         return NOBODY
-    return actor_for(request.user, via="session", address=address)
+    return actor_for(user, via="session", address=address)
 
 
 class SignedInMiddleware(LoginRequiredMiddleware):

@@ -87,7 +87,7 @@ def _card(overview: ProviderOverview, now: datetime) -> ProviderCard:
         is_sandbox=overview.is_sandbox,
         token=token,
         token_source=_token_source(token),
-        can_set_token=token.source is not TokenSource.ENVIRONMENT,
+        can_set_token=token.origin is not TokenSource.ENVIRONMENT,
         webhook_url=config.webhook_url,
         webhook_source=_webhook_source(config.webhook_url_source),
         webhook_last=moment(webhook_facts.last_received_at(overview.name), now),
@@ -127,7 +127,7 @@ def _standing(overview: ProviderOverview) -> StatusBadge:
 
 
 def _token_source(token: TokenStanding) -> str:
-    match token.source:
+    match token.origin:
         case TokenSource.ENVIRONMENT:
             return _("from the environment, where it has to be changed")
         case TokenSource.STORED:
