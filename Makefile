@@ -10,7 +10,7 @@ SEEDS := 1 2 3
 DATABASES := sqlite postgresql
 # What `make bench` is told beyond its defaults: BENCH="--peer http://127.0.0.1:9001 --only lists" (docs/performance.md).
 BENCH :=
-.PHONY: help run test chaos bench lint format lock clean
+.PHONY: help run test audit chaos bench lint format lock clean
 
 # Shell functions for the recipes; each recipe that needs them begins with $(functions).
 define functions
@@ -82,6 +82,9 @@ lint: ## Check style, types, imports, migrations and the API schema
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+audit: ## Look for known vulnerabilities in the locked packages
+	@$(functions) install_for_development; exec $(BIN)/python -m tests.audit
 
 format: ## Format the code and apply the safe fixes
 	@$(functions) install_for_development

@@ -26,8 +26,8 @@ def throughput(stack: Stack, sizes: Sizes, peer: str | None) -> Iterator[Result]
         yield at_most(f"{name}: p99", answers.milliseconds(0.99), 100, unit=" ms", digits=0)
         if answers.failures:
             yield at_most(f"{name}: failures", answers.failures, 0, digits=0)
-        depths = {"first": 0, "middle": count // 2, "last": max(count - 50, 0)}
-        slowest = max(_page_ms(stack.url, f"{PAGE}&offset={offset}", sizes) for offset in depths.values())
+        depths = (0, count // 2, max(count - 50, 0))
+        slowest = max(_page_ms(stack.url, f"{PAGE}&cursor={_cursor(depth)}", sizes) for depth in depths)
         if not first_page_ms:
             first_page_ms = _page_ms(stack.url, PAGE, sizes)
         else:
@@ -52,6 +52,17 @@ def against_peer(stack: Stack, sizes: Sizes, peer: str) -> Iterator[Result]:
         ours, theirs = (asyncio.run(_median_seconds(url, path, method)) for url in (stack.url, peer))
         yield told(f"{name}, seconds: ours, the peer's", f"{ours:.3f}, {theirs:.3f}")
         yield told(f"{name}: the peer's seconds / ours", f"{theirs / ours:.1f}")
+
+
+def _cursor(depth: int) -> str:
+    """What the API would have given for the page that begins behind so many jobs; empty for the first."""
+    from jobs.api.serializers import encode_cursor
+    from jobs.models import UnifiedJob
+
+    if not depth:
+        return ""
+    created_at, pk = UnifiedJob.objects.newest_first().values_list("created_at", "pk")[depth - 1]
+    return encode_cursor(created_at, pk)
 
 
 def _load(url: str, path: str, seconds: float) -> Answers:

@@ -79,9 +79,10 @@ class ProviderCredentialAdmin(admin.ModelAdmin[ProviderCredential]):
             raise PermissionDenied
         stored = ProviderCredential.objects.filter(pk=_id(object_id)).first()
         tokens = reverse("admin:jobs_providercredential_changelist")
-        if request.method == "POST" and request.POST.get("forget") in names.PROVIDERS:
-            self._forget(request, str(request.POST["forget"]))
-            return redirect(tokens)
+        for name in names.PROVIDERS:
+            if request.method == "POST" and f"forget-{name}" in request.POST:
+                self._forget(request, name)
+                return redirect(tokens)
         form = TokenForm(request.POST or None, initial={"provider": stored.provider} if stored else None)
         if request.method == "POST" and form.is_valid() and self._set(request, form):
             return redirect(tokens)

@@ -2,13 +2,30 @@
 
 from django.urls import path
 
-from jobs.views import account, actions, configs, job_actions, job_tabs, login, pages, queue, spend, submitting
+from jobs.views import (
+    account,
+    actions,
+    activity,
+    configs,
+    job_actions,
+    job_list,
+    job_tabs,
+    login,
+    look,
+    pages,
+    providers,
+    queue,
+    spend,
+    submitting,
+)
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
     path("sync", actions.sync_jobs, name="sync"),
     path("sync/history", actions.import_history, name="history-import"),
     path("sync/history/stop", actions.stop_history_import, name="history-stop"),
+    path("jobs.csv", job_list.export, name="jobs-csv"),
+    path("jobs/cancel", job_list.cancel_selected, name="jobs-cancel"),
     path("jobs/new", submitting.new_job, name="job-new"),
     path("jobs/new/", submitting.new_job),
     path("jobs/<str:job_id>/retry", submitting.retry_job, name="job-retry"),
@@ -42,6 +59,17 @@ urlpatterns = [
     path("spend/", spend.spend),
     path("spend/limits/<str:provider>", spend.set_limit, name="spend-limit"),
     path("jobs/<str:job_id>/saved.log", pages.job_log, name="job-log"),
+    path("activity", activity.activity, name="activity"),
+    path("activity/", activity.activity),
+    path("fragments/activity", activity.activity_fragment, name="fragment-activity"),
+    path("fragments/activity/news", activity.activity_news, name="activity-news"),
+    path("providers", providers.providers, name="providers"),
+    path("providers/", providers.providers),
+    path("providers/<str:provider>/validate", providers.validate, name="provider-validate"),
+    path("providers/<str:provider>/token", providers.set_token, name="provider-token"),
+    path("providers/<str:provider>/token/remove", providers.remove_token, name="provider-token-remove"),
+    path("providers/<str:provider>/webhook", providers.set_webhook, name="provider-webhook"),
+    path("fragments/providers/<str:provider>", providers.provider_facts_fragment, name="fragment-provider"),
     path("queue", queue.queue, name="queue"),
     path("queue/", queue.queue),
     path("queue/limits", queue.set_limits, name="queue-limits"),
@@ -50,6 +78,7 @@ urlpatterns = [
     path("queue/<str:job_id>/cancel", queue.cancel, name="queue-cancel"),
     path("queue/<str:job_id>/send-again", queue.send_again, name="queue-send-again"),
     path("fragments/queue", queue.queue_fragment, name="fragment-queue"),
+    path("look", look.change_look, name="look"),
     path("login", login.log_in, name="login"),
     path("logout", login.log_out, name="logout"),
     path("account", account.account, name="account"),

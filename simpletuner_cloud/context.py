@@ -9,6 +9,7 @@ from django.utils.functional import SimpleLazyObject
 
 from jobs import access
 from jobs.access import CONFIGURE_PROVIDERS, NOBODY, Actor
+from jobs.presentation.look import look_of
 from jobs.presentation.unclaimed import SNOOZE_COOKIE, UnclaimedStrip, unclaimed_strip
 from jobs.services.provider_tokens import TokenStanding, token_standing
 
@@ -64,6 +65,11 @@ def unclaimed(request: HttpRequest) -> dict[str, Any]:
         return unclaimed_strip(actor, is_snoozed=SNOOZE_COOKIE in request.COOKIES) if actor else None
 
     return {"unclaimed_strip": strip}
+
+
+def look(request: HttpRequest) -> dict[str, Any]:
+    """``look``: how the reader wants pages to look."""
+    return {"look": look_of(request.COOKIES)}
 
 
 def access_of(request: HttpRequest) -> dict[str, Any]:

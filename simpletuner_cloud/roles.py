@@ -144,7 +144,7 @@ def describe_account() -> str:
         return account
     if standing.problem:
         return f"{account}; {standing.problem}"
-    return f"{account}, token {standing.masked} ({standing.source.value})"
+    return f"{account}, token {standing.masked} ({standing.origin.value})"
 
 
 def describe_database() -> str:

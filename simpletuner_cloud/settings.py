@@ -217,6 +217,7 @@ TEMPLATES = [
                 "simpletuner_cloud.context.deployment",
                 "simpletuner_cloud.context.unclaimed",
                 "simpletuner_cloud.context.access_of",
+                "simpletuner_cloud.context.look",
             ]
         },
     }

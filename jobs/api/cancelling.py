@@ -21,8 +21,7 @@ PROVIDER_ERRORS = {429: Problem, 502: Problem, 503: Problem, 504: Problem}
 class JobCancelView(ApiView):
     """``/api/cloud/jobs/{job_id}/cancel``."""
 
-    # Whose jobs they may cancel is looked at with the job: another's is not there at all, or not theirs to change.
-    permissions = {"POST": access.VIEW_OWN}
+    permissions = {"POST": access.CANCEL_OWN}
 
     @extend_schema(
         operation_id="jobs_cancel",
@@ -50,7 +49,7 @@ class JobCancelView(ApiView):
 class JobsCancelView(ApiView):
     """``/api/cloud/jobs/cancel``."""
 
-    permissions = {"POST": access.VIEW_OWN}
+    permissions = {"POST": access.CANCEL_OWN}
 
     @extend_schema(
         operation_id="jobs_cancel_many",

@@ -58,7 +58,7 @@ def _payload(options: ProviderOptions) -> dict[str, Any]:
     values = {
         "webhook_url": options.config.webhook_url,
         "webhook_url_source": options.config.webhook_url_source.value,
-        "token_source": options.token.source.value,
+        "token_source": options.token.origin.value,
         "token_last_four": options.token.last_four,
         "cost_limit_enabled": limit.enabled,
         # Not null, which SimpleTuner's command line cannot print.

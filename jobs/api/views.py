@@ -172,7 +172,7 @@ class HistoryWalkView(ApiView):
 class JobDetailView(ApiView):
     """``/api/cloud/jobs/{job_id}``."""
 
-    permissions = {"GET": access.VIEW_OWN, "DELETE": access.VIEW_OWN}
+    permissions = {"GET": access.VIEW_OWN, "DELETE": access.CANCEL_OWN}
 
     @extend_schema(operation_id="jobs_get", responses={200: serializers.JobDetail, **JOB_ERRORS})
     def get(self, _request: Request, job_id: str) -> Response:

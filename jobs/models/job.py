@@ -69,6 +69,13 @@ class JobQuerySet(models.QuerySet["UnifiedJob"]):
         """
         return self.filter(Q(created_at__lt=created_at) | Q(pk__lt=pk), created_at__lte=created_at)
 
+    def oldest_first(self) -> Self:
+        return self.order_by("created_at", "pk")
+
+    def newer_than(self, created_at: datetime, pk: int) -> Self:
+        """Those that come before a job in the order of ``newest_first``, by an index too."""
+        return self.filter(Q(created_at__gt=created_at) | Q(pk__gt=pk), created_at__gte=created_at)
+
     def with_id(self, job_id: str) -> Self:
         """The job of that id, ours or its provider's."""
         return self.filter(Q(job_id=job_id) | Q(external_id=job_id)).order_by(

@@ -16,11 +16,12 @@ CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A point in time: for machines, as distance from now, and in full."""
+    """A point in time: for machines, as distance from now, in full, and short of what is seldom needed."""
 
     iso: str
     relative: str
     absolute: str
+    short: str
 
 
 def moment(at: datetime | None, now: datetime) -> Moment | None:
@@ -32,6 +33,7 @@ def moment(at: datetime | None, now: datetime) -> Moment | None:
         iso=in_utc.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         relative=relative_time(in_utc, now),
         absolute=f"{date_format(in_utc, 'j M Y')}, {in_utc:%H:%M:%S} UTC",
+        short=f"{date_format(in_utc, 'j M')}, {in_utc:%H:%M}",
     )
 
 

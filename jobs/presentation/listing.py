@@ -1,35 +1,22 @@
-"""The list as its address describes it: filter, search, page. What is wrong in an address is left out, with a note."""
+"""The list as its address describes it: chips with their numbers, one page of rows, and what has come since."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from math import ceil
-from urllib.parse import urlencode
 
-from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from jobs.access import Actor
-from jobs.lifecycle import ACTIVE, JobStatus
+from jobs.access import VIEW_ALL, Actor
+from jobs.lifecycle import JobStatus
 from jobs.models import JobQuerySet, UnifiedJob
 from jobs.presentation.job_rows import JobRow, job_rows
-from jobs.services import metrics, provider_accounts
+from jobs.presentation.list_pages import PAGE_ROWS, Page, read_page
+from jobs.presentation.list_state import ACTIVE_FILTER, GROUPS, MINE, ListState, Place
+from jobs.services import job_filters, provider_accounts
+from jobs.services.job_filters import ANY_ATTENTION, UNCLAIMED, JobFilters
 
-PAGE_ROWS = 50
-MAXIMUM_QUERY_CHARACTERS = 200
-MAXIMUM_PAGE_DIGITS = 9
-
-ACTIVE_FILTER = "active"
-# Jobs that were started elsewhere, go on, and are nobody's here.
-UNCLAIMED = "unclaimed"
-# On the page "queued" means everything that waits, so that the card, the chip and the list count the same jobs.
-WAITING = frozenset({JobStatus.PENDING, JobStatus.UPLOADING, JobStatus.QUEUED})
-GROUPS: Mapping[str, frozenset[str]] = {
-    ACTIVE_FILTER: frozenset(ACTIVE),
-    JobStatus.QUEUED.value: frozenset(WAITING),
-    **{status.value: frozenset({status}) for status in JobStatus if status != JobStatus.QUEUED},
-}
 CHIPS = (
     "",
     ACTIVE_FILTER,
@@ -42,68 +29,6 @@ CHIPS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ListState:
-    """Everything that the address of the list holds. ``notes`` say what in it was not understood."""
-
-    status: str = ""
-    query: str = ""
-    page: int = 1
-    attention: str = ""
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def read(cls, parameters: Mapping[str, str]) -> "ListState":
-        """Understand what can be understood."""
-        notes: list[str] = []
-        status = parameters.get("status", "").strip().lower()
-        if status and status not in GROUPS:
-            notes.append(_("There is no status “%(status)s”: showing all.") % {"status": status[:40]})
-            status = ""
-        # PostgreSQL refuses to look for a NUL.
-        query = parameters.get("q", "").replace("\x00", "").strip()
-        if len(query) > MAXIMUM_QUERY_CHARACTERS:
-            notes.append(_("The search text was too long and has been cut."))
-            query = query[:MAXIMUM_QUERY_CHARACTERS].strip()
-        attention = parameters.get("attention", "").strip().lower()
-        if attention and attention != UNCLAIMED:
-            notes.append(_("There is no filter “%(name)s”: showing all.") % {"name": attention[:40]})
-            attention = ""
-        if attention:
-            # What wants to be looked at is not narrowed further.
-            status = ""
-        page_text = parameters.get("page", "").strip() or "1"
-        is_number = page_text.isascii() and page_text.isdecimal() and len(page_text) <= MAXIMUM_PAGE_DIGITS
-        page = int(page_text) if is_number else 0
-        if page < 1:
-            notes.append(_("There is no page “%(page)s”: showing the first one.") % {"page": page_text[:40]})
-            page = 1
-        return cls(status=status, query=query, page=page, attention=attention, notes=tuple(notes))
-
-    @property
-    def is_filtered(self) -> bool:
-        return bool(self.status or self.query or self.attention)
-
-    @property
-    def parameters(self) -> str:
-        """The query string that leads here again; empty for the plain list."""
-        page = str(self.page) if self.page > 1 else ""
-        values = {"status": self.status, "attention": self.attention, "q": self.query, "page": page}
-        return urlencode({name: value for name, value in values.items() if value})
-
-    def at_page(self, page: int) -> str:
-        """The relative address of another page of the same list."""
-        return f"?{replace(self, page=page).parameters}"
-
-    def with_status(self, status: str) -> str:
-        """The relative address of the first page with another filter and the same search."""
-        return f"?{replace(self, status=status, attention='', page=1).parameters}"
-
-    def with_attention(self, attention: str) -> str:
-        """The relative address of the jobs that want to be looked at, with the same search."""
-        return f"?{replace(self, status='', attention=attention, page=1).parameters}"
-
-
-@dataclass(frozen=True, slots=True)
 class Chip:
     """A filter and how many jobs it would show."""
 
@@ -112,85 +37,129 @@ class Chip:
     address: str
     is_current: bool
     hint: str = ""
+    is_warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """Where in the list we are; rows count from 1."""
+    """Where in the list we are. Rows count from 1; 0 for a page that is found by a job and has no number."""
 
     page: int
     pages: int
     first_row: int
     last_row: int
+    row_count: int
     total: int
     previous: str
     following: str
+    is_sorted_by_age: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The list, ready to be shown. ``emptiness`` tells apart why there are no rows: filter, first, provider."""
+    """The list, ready to be shown. ``emptiness`` tells apart why there are no rows: filter, first, provider.
+
+    ``news``: what the list would show otherwise if it were read anew; empty if nothing.
+    """
 
     state: ListState
     rows: list[JobRow]
     chips: list[Chip]
     paging: Paging
+    news: str
     notes: tuple[str, ...]
     emptiness: str
+
+    @property
+    def selectable(self) -> int:
+        return sum(row.can_cancel for row in self.rows)
 
 
 def listing(state: ListState, actor: Actor, now: datetime | None = None) -> Listing:
     """Count and read one page of the list of what ``actor`` may see."""
-    visible = UnifiedJob.objects.visible_to(actor)
-    jobs = _matching(visible, state.query)
-    unclaimed = _matching(visible.unclaimed().active(), state.query)
-    unclaimed_count = unclaimed.order_by().count()
-    counts = _counts(jobs) if state.query else metrics.status_counts(actor=actor)
-    shown = GROUPS.get(state.status)
-    total = sum(count for status, count in counts.items() if shown is None or status in shown)
-    if state.attention:
-        jobs, total = unclaimed, unclaimed_count
-    pages = max(ceil(total / PAGE_ROWS), 1)
-    notes = list(state.notes)
-    if state.page > pages:
-        notes.append(_("There is no page %(page)s: showing the last one.") % {"page": state.page})
-        state = replace(state, page=pages)
-    if shown is not None:
-        jobs = jobs.filter(status__in=shown)
-    first = (state.page - 1) * PAGE_ROWS
-    shown_jobs = jobs.newest_first()[first : first + PAGE_ROWS]
-    rows = job_rows(shown_jobs, now or timezone.now(), actor=actor) if total else []
+    now = now or timezone.now()
+    state, filters = filters_of(state, actor)
+    counts = job_filters.counts_by_status(actor, filters)
+    every = job_filters.matching(actor, filters)
+    attention_count = job_filters.count_wanting_attention(every, now)
+    jobs = narrowed(every, state, now)
+    total = _total(state, counts, jobs, attention_count)
+    page = read_page(jobs, state, total, now)
+    keys = state.shown or tuple(place.pk for place in page.places)
+    found = UnifiedJob.objects.visible_to(actor).filter(pk__in=keys).order_by() if keys else None
+    by_key = {row.pk: row for row in job_rows(found, now, actor=actor)} if found is not None else {}
+    rows = [by_key[key] for key in dict.fromkeys(keys) if key in by_key]
+    first = (page.state.page - 1) * PAGE_ROWS
+    places = [Place(row.created_at, row.pk) for row in rows]
     return Listing(
-        state=state,
+        state=page.state,
         rows=rows,
-        chips=_chips(state, counts) + _attention_chips(state, unclaimed_count),
+        chips=[*_chips(state, counts), *_attention_chips(state, attention_count, total)],
         paging=Paging(
-            page=state.page,
-            pages=pages,
-            first_row=first + 1 if rows else 0,
-            last_row=first + len(rows),
+            page=page.state.page if page.is_numbered else 0,
+            pages=page.pages,
+            first_row=first + 1 if rows and page.is_numbered else 0,
+            last_row=first + len(rows) if page.is_numbered else 0,
+            row_count=len(rows),
             total=total,
-            previous=state.at_page(state.page - 1) if state.page > 1 else "",
-            following=state.at_page(state.page + 1) if state.page < pages else "",
+            previous=page.previous(places),
+            following=page.following(places),
+            is_sorted_by_age=page.state.has_places,
         ),
-        notes=tuple(notes),
+        news=_news(jobs, page, state.shown) if state.shown else "",
+        notes=page.state.notes,
         emptiness="" if rows else _emptiness(state, counts, actor),
     )
 
 
-def _matching(jobs: JobQuerySet, query: str) -> JobQuerySet:
-    if not query:
-        return jobs
-    return jobs.filter(
-        Q(config_name__icontains=query)
-        | Q(job_id__icontains=query)
-        | Q(external_id__icontains=query)
-        | Q(metadata__model__icontains=query)
+def filters_of(state: ListState, actor: Actor) -> tuple[ListState, JobFilters]:
+    """What an address asks of the database. Whose jobs are meant is looked up; a name that is not known is noted."""
+    owner_id = None
+    if state.owner == MINE:
+        owner_id = actor.user_id
+    elif state.owner:
+        owner_id = job_filters.find_owner(actor, state.owner)
+        if owner_id is None:
+            note = (
+                _("There is no account “%(name)s”: showing everyone's jobs.") % {"name": state.owner[:40]}
+                if actor.can(VIEW_ALL)
+                else _("You see your own jobs only.")
+            )
+            state = replace(state, owner="", notes=(*state.notes, note))
+    return state, JobFilters(
+        query=state.query,
+        provider=state.provider,
+        owner_id=owner_id,
+        hardware=state.hardware,
+        created_from=state.created_from,
+        created_to=state.created_to,
     )
 
 
-def _counts(jobs: JobQuerySet) -> dict[str, int]:
-    return dict(jobs.order_by().values_list("status").annotate(count=Count("pk")))
+def narrowed(jobs: JobQuerySet, state: ListState, now: datetime) -> JobQuerySet:
+    """Those of a status, or that want to be looked at."""
+    if state.attention:
+        return job_filters.wanting_attention(jobs, state.attention, now)
+    shown = GROUPS.get(state.status)
+    return jobs if shown is None else jobs.filter(status__in=shown)
+
+
+def _total(state: ListState, counts: Mapping[str, int], jobs: JobQuerySet, attention_count: int) -> int:
+    if state.attention:
+        return attention_count if state.attention == ANY_ATTENTION else jobs.count()
+    shown = GROUPS.get(state.status)
+    return sum(count for status, count in counts.items() if shown is None or status in shown)
+
+
+def _news(jobs: JobQuerySet, page: Page, shown: Sequence[int]) -> str:
+    """What a reader does not see yet because the rows before them stay where they are."""
+    if new := len({place.pk for place in page.places}.difference(shown)):
+        return ngettext("%(count)s new job", "%(count)s new jobs", new) % {"count": new}
+    if gone := len(set(shown)) - jobs.filter(pk__in=shown).count():
+        return ngettext("%(count)s job belongs here no longer", "%(count)s jobs belong here no longer", gone) % {
+            "count": gone
+        }
+    return ""
 
 
 def _chips(state: ListState, counts: Mapping[str, int]) -> list[Chip]:
@@ -208,19 +177,31 @@ def _chips(state: ListState, counts: Mapping[str, int]) -> list[Chip]:
     ]
 
 
-def _attention_chips(state: ListState, unclaimed_count: int) -> list[Chip]:
+def _attention_chips(state: ListState, count: int, total: int) -> list[Chip]:
     """Only while there is something to look at, or somebody looks."""
-    if not unclaimed_count and not state.attention:
-        return []
-    return [
-        Chip(
-            label=_("Unclaimed"),
-            count=unclaimed_count,
-            address=state.with_attention(UNCLAIMED),
-            is_current=bool(state.attention),
-            hint=_("Started elsewhere, still active, and nobody's here"),
+    chips = []
+    if count or state.attention:
+        chips.append(
+            Chip(
+                label=_("Needs attention"),
+                count=count,
+                address=state.with_attention(ANY_ATTENTION),
+                is_current=state.attention == ANY_ATTENTION,
+                hint=_("Lost, unclaimed, not checked, not confirmed as cancelled, or with some of its log lost"),
+                is_warning=bool(count),
+            )
         )
-    ]
+    if state.attention == UNCLAIMED:
+        chips.append(
+            Chip(
+                label=_("Unclaimed"),
+                count=total,
+                address=state.with_attention(UNCLAIMED),
+                is_current=True,
+                hint=_("Started elsewhere, still active, and nobody's here"),
+            )
+        )
+    return chips
 
 
 def _chip_label(name: str) -> str:

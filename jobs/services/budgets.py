@@ -139,9 +139,8 @@ def _tell(jobs: Sequence[UnifiedJob], prices: PriceBook, now: datetime) -> int:
         UnifiedJob.objects.filter(pk__in=[job.pk for job in some]).update(budget_told_percent=mark)
         facts = {job.job_id: _facts(job, mark, prices, now) for job in some}
         audit.record_all(BUDGET_WATCH, "job.budget.reached", facts)
-        for job_id in facts:
-            # The amounts are for those alone who may see the job.
-            events.announce(ANNOUNCEMENT, {"job_id": job_id, "percent": mark})
+        for job in some:
+            events.announce(ANNOUNCEMENT, {"job_id": job.job_id, "percent": mark}, events.owner_of(job))
     _wish_for_the_end(reached[FULL], now)
     return sum(len(some) for some in reached.values())
 

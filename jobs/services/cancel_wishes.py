@@ -53,7 +53,7 @@ def note_wish(actor: Actor | None, job_pk: int) -> UnifiedJob:
         job.cancel_requested_at = job.cancel_requested_at or timezone.now()
         job.cancel_requested_by = actor.name[:150]
         job.save(update_fields=["cancel_requested_at", "cancel_requested_by"])
-        events.announce(ANNOUNCEMENT, {"job_id": job.job_id})
+        events.announce(ANNOUNCEMENT, {"job_id": job.job_id}, events.owner_of(job))
     if is_here:
         take_own_step(job.pk, JobStatus.CANCELLED, source=source_of(job.cancel_requested_by))
         job.refresh_from_db()
@@ -66,11 +66,11 @@ def _is_new(actor: Actor, job: UnifiedJob) -> bool:
 
 
 def _is_still_here(job: UnifiedJob) -> bool:
-    """Whether its provider has not been asked yet. Job and entry are locked: it will not be, before we are done."""
+    """Whether nobody has begun to hand the job over. Its entry is locked: nobody will, before we are done."""
     entry = QueueEntry.objects.select_for_update().filter(job=job).first()
     if entry is None:
         return job.status == JobStatus.PENDING
-    return entry.sent_at is None and entry.status != QueueStatus.RUNNING
+    return entry.sent_at is None and entry.status not in (QueueStatus.DISPATCHING, QueueStatus.RUNNING)
 
 
 def _is_on_its_way(job: UnifiedJob) -> bool:

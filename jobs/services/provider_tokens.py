@@ -43,14 +43,14 @@ class TokenStanding:
     be asked at all; empty if it can.
     """
 
-    source: TokenSource
+    origin: TokenSource
     last_four: str = ""
     is_waiting: bool = False
     problem: str = ""
 
     @property
     def masked(self) -> str:
-        return "" if self.source is TokenSource.NONE else masked(self.last_four)
+        return "" if self.origin is TokenSource.NONE else masked(self.last_four)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +71,16 @@ def token_standing(provider: str) -> TokenStanding:
         _require_known(provider)
         waiting = waiting_token.read(settings.LIVE_STORE_DIR, provider)
         if waiting is None:
-            return TokenStanding(source=TokenSource.NONE)
-        return TokenStanding(source=TokenSource.STORED, last_four=waiting.last_four, is_waiting=True)
+            return TokenStanding(origin=TokenSource.NONE)
+        return TokenStanding(origin=TokenSource.STORED, last_four=waiting.last_four, is_waiting=True)
     given = _given_token(provider)
     try:
         token = registry.get_token(provider)
     except ProviderNotConfigured as error:
         ending = ProviderCredential.objects.filter(provider=provider).values_list("last_four", flat=True).first()
-        source = TokenSource.NONE if ending is None else TokenSource.STORED
-        return TokenStanding(source=source, last_four=ending or "", problem=error.message)
-    return TokenStanding(source=TokenSource.ENVIRONMENT if given else TokenSource.STORED, last_four=last_four(token))
+        origin = TokenSource.NONE if ending is None else TokenSource.STORED
+        return TokenStanding(origin=origin, last_four=ending or "", problem=error.message)
+    return TokenStanding(origin=TokenSource.ENVIRONMENT if given else TokenSource.STORED, last_four=last_four(token))
 
 
 def set_token(actor: Actor, provider: str, token: str, *, check: bool = True) -> TokenChange:
@@ -145,7 +145,7 @@ def remove_token(actor: Actor, provider: str) -> TokenChange:
     _require_storable(provider)
     label = registry.get_label(provider)
     standing = token_standing(provider)
-    if standing.source is TokenSource.NONE:
+    if standing.origin is TokenSource.NONE:
         return TokenChange(_("No token of %(label)s was stored.") % {"label": label})
     with transaction.atomic():
         audit.record(actor, "provider.token.delete", provider, last_four=standing.last_four)

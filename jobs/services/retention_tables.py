@@ -18,7 +18,6 @@ from django.utils import timezone
 
 from jobs.lifecycle import TERMINAL, LogsState
 from jobs.models import (
-    IdempotencyKey,
     JobLog,
     PollCycle,
     QueueEntry,
@@ -32,9 +31,8 @@ from jobs.services.history import REPLAY_AGE
 from providers.snapshots import JobSnapshot
 
 UNKNOWN_DELIVERIES_KEPT = timedelta(days=7)
-# A week shows how the poller fares; a key is good for 24 hours (the API's promise).
+# A week shows how the poller fares.
 POLL_CYCLES_KEPT = timedelta(days=7)
-IDEMPOTENCY_KEYS_KEPT = timedelta(hours=25)
 # A job takes up to a dozen rows of other tables with it.
 JOBS_AT_ONCE, ROWS_AT_ONCE = 100, 500
 
@@ -158,12 +156,6 @@ TABLES = (
         "poll cycles",
         "started_at",
         lambda now: PollCycle.objects.order_by().filter(started_at__lt=now - POLL_CYCLES_KEPT),
-        _delete,
-    ),
-    Table(
-        "idempotency keys",
-        "created_at",
-        lambda now: IdempotencyKey.objects.order_by().filter(created_at__lt=now - IDEMPOTENCY_KEYS_KEPT),
         _delete,
     ),
     Table("sessions", "expire_date", lambda now: Session.objects.order_by().filter(expire_date__lt=now), _delete),

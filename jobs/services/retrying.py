@@ -1,8 +1,12 @@
 """Submitting a job again that failed or was cancelled."""
 
+from collections.abc import Collection
+
+from django.db.models import Count
+
 from jobs.access import Actor
 from jobs.lifecycle import JobStatus
-from jobs.models import UnifiedJob
+from jobs.models import JobSubmission, UnifiedJob
 from jobs.services import archives, submitting
 from jobs.services.lookup import InvalidState, get_job
 from jobs.services.submission_plans import Request
@@ -15,6 +19,19 @@ RETRYABLE = (JobStatus.FAILED, JobStatus.CANCELLED)
 def can_retry(job: UnifiedJob) -> bool:
     """Whether its end is one after which people try again."""
     return job.status in RETRYABLE
+
+
+def counts(jobs: Collection[int]) -> dict[int, int]:
+    """How often each of some jobs was submitted again, by their keys."""
+    if not jobs:
+        return {}
+    again = (
+        JobSubmission.objects.filter(retry_of__in=jobs)
+        .order_by()
+        .values_list("retry_of_id")
+        .annotate(count=Count("pk"))
+    )
+    return dict.fromkeys(jobs, 0) | {job: count for job, count in again if job is not None}
 
 
 def retry_job(actor: Actor, job_id: str, *, idempotency_key: str = "") -> submitting.Submitted:

@@ -2,11 +2,13 @@
 
 from django import template
 from django.contrib.auth.models import User
+from django.template import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.presentation.accounts import role_label
 from jobs.presentation.formats import Moment
+from jobs.presentation.look import Look
 from jobs.services.accounts import role_of
 
 register = template.Library()
@@ -19,16 +21,20 @@ def icon(name: str, extra_class: str = "") -> SafeString:
     return format_html('<svg class="{}" aria-hidden="true"><use href="#icon-{}"></use></svg>', css_class, name)
 
 
-@register.simple_tag
-def time_ago(moment: Moment | None) -> SafeString:
-    """A time as distance from now that moves by itself; in full when pointed at. Nothing for no time."""
+@register.simple_tag(takes_context=True)
+def time_ago(context: Context, moment: Moment | None) -> SafeString:
+    """A time as the reader wants it: as distance from now that moves by itself, or as date and time.
+
+    In full when pointed at. Nothing for no time.
+    """
     if moment is None:
         return SafeString("")
+    wanted: Look = context.get("look") or Look()
     return format_html(
         '<relative-time><time datetime="{}" title="{}">{}</time></relative-time>',
         moment.iso,
         moment.absolute,
-        moment.relative,
+        moment.short if wanted.times == "absolute" else moment.relative,
     )
 
 

@@ -12,7 +12,9 @@ from jobs.access import SYNC
 from jobs.models import JobLog, JobQuerySet, UnifiedJob
 from jobs.presentation import job_page as presented
 from jobs.presentation.history_import import HistoryImport, history_import
-from jobs.presentation.listing import ListState, listing
+from jobs.presentation.list_options import list_options
+from jobs.presentation.list_state import ListState
+from jobs.presentation.listing import listing
 from jobs.presentation.log_states import log_badge
 from jobs.presentation.metric_cards import metric_cards
 from jobs.presentation.notices import notices
@@ -29,6 +31,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     """The list of jobs and the numbers above it."""
     actor = actor_of(request)
     context = _list_context(request) | {"metrics": metric_cards(actor), "notices": notices(actor)}
+    context["options"] = list_options(context["listing"].state, actor)
     walk = history_import() if actor.can(SYNC) else HistoryImport()
     return render(request, "jobs/dashboard.html", context | {"import": walk})
 

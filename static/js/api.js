@@ -29,6 +29,16 @@ export async function postJSON(url, body = {}) {
   return response.json();
 }
 
+/**
+ * Send a form as the browser would, but go nowhere then.
+ * @param {string} url
+ * @param {FormData} form
+ */
+export async function postForm(url, form) {
+  const body = new URLSearchParams([...form].map(([name, value]) => [name, String(value)]));
+  await send(url, { method: "POST", headers: { Accept: "text/html" }, body, redirect: "manual" });
+}
+
 /** @param {string} url */
 export async function deleteJSON(url) {
   const response = await send(url, { method: "DELETE", headers: { Accept: "application/json" } });
@@ -66,7 +76,7 @@ async function send(url, init, signal) {
     // The session is over: nothing on this page works any more.
     location.assign(`${meta("login")}?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
-  if (!response.ok) {
+  if (!response.ok && response.type !== "opaqueredirect") {
     throw new RequestError(await reason(response), response.status);
   }
   return response;

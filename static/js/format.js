@@ -18,6 +18,14 @@ const fullFormat = new Intl.DateTimeFormat(language, {
   timeZoneName: "short",
 });
 
+const shortFormat = new Intl.DateTimeFormat(language, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+});
+
 /** The two largest units: `45 s`, `12 m 30 s`, `2 h 15 m`, `3 d 4 h`. @param {number} seconds */
 export function duration(seconds) {
   const whole = Math.max(Math.floor(seconds), 0);
@@ -86,6 +94,11 @@ export function relativeTime(seconds) {
 /** A time in full, in the reader's own zone, which is named. @param {Date} date */
 export function fullTime(date) {
   return fullFormat.format(date);
+}
+
+/** Short of year, seconds and zone, which are told in full beside it. @param {Date} date */
+export function shortTime(date) {
+  return shortFormat.format(date);
 }
 
 /** @param {number} value */

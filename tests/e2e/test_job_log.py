@@ -119,11 +119,11 @@ def test_of_a_hundred_thousand_lines_only_those_in_view_are_drawn(
         assert log.locator("*").count() < 400
 
 
-@pytest.mark.parametrize("wide", ["0123456789", "漢字かな交じり", "█▏👩‍🚀\t"])
+@pytest.mark.parametrize("wide", ["0123456789", "\t\t", "e" + 4 * "\u0301", "漢字█▏👩‍🚀"])
 def test_wrapped_lines_of_any_width_leave_no_gap_and_end_at_the_end(
     page: Page, web: str, make_job: MakeJob, wide: str
 ) -> None:
-    text = "".join(f"{number} {wide * (number % 40)}\n" for number in range(1, 3001))
+    text = "".join(f"{number} {wide * (40 + number % 20)}\n" for number in range(1, 3001))
     log = opened(page, web, ended_with(make_job, text))
     assert lines_in_view(log)[-1] == 3000
     assert log.evaluate(DISTANCE_FROM_END) < 2
@@ -139,6 +139,10 @@ def test_wrapped_lines_of_any_width_leave_no_gap_and_end_at_the_end(
             }"""
         )
         assert gaps == 0
+    for line in (1535, 39, 2999):
+        page.evaluate("line => { location.hash = `#L${line}` }", line)
+        expect(log.locator(".is-chosen")).to_have_attribute("data-line", str(line))
+        assert line in lines_in_view(log)
 
 
 def test_lines_are_wrapped_or_not_and_stay_where_they_were(page: Page, web: str, make_job: MakeJob) -> None:

@@ -1,9 +1,10 @@
 """The page's event stream in a real browser: silence, interruptions, and being told to read everything anew."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from jobs.models import UnifiedJob
 from tests.conftest import MakeJob
@@ -23,7 +24,7 @@ def requests(page: Page) -> list[str]:
 
     def note(request: Request) -> None:
         for what in (STREAM, NOTICES):
-            if request.url.endswith(what):
+            if urlsplit(request.url).path == what:
                 asked.append(what)
 
     page.on("request", note)
@@ -120,9 +121,12 @@ def test_stream_with_garbage_harms_nothing(page: Page, web: str, sandbox: Runnin
     assert errors == []
 
 
-def test_sixth_page_of_an_address_polls_and_becomes_live_when_another_one_closes(page: Page, web: str) -> None:
+def test_sixth_browser_of_an_address_polls_and_becomes_live_when_another_one_closes(
+    browser: Browser, page: Page, web: str
+) -> None:
     page.clock.install()
-    others = [page.context.new_page() for _ in range(5)]
+    # The tabs of one profile share a stream.
+    others = [browser.new_context(locale="en-US").new_page() for _ in range(5)]
     for other in others:
         other.goto(web)
         is_live(other)
@@ -132,3 +136,5 @@ def test_sixth_page_of_an_address_polls_and_becomes_live_when_another_one_closes
     others[0].close()
     page.clock.fast_forward(31_000)
     is_live(page)
+    for other in others:
+        other.context.close()

@@ -79,7 +79,7 @@ def test_token_of_the_environment_is_named_and_not_changed_here(
 def test_token_that_waits_is_told_and_can_be_forgotten(client: Client, account: RunningSandbox, home: Path) -> None:
     assert "until the next start" in save(client)
     assert "from the next start on" in client.get(ADD).content.decode()
-    assert "the sandbox goes on" in client.post(ADD, {"forget": "replicate"}, follow=True).content.decode()
+    assert "the sandbox goes on" in client.post(ADD, {"forget-replicate": "Forget"}, follow=True).content.decode()
     assert not waiting_token.exists_any(home / "live")
 
 

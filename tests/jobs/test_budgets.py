@@ -36,7 +36,7 @@ PRICES = PriceBook([Price("replicate", "gpu-h100", NOON.date(), Decimal("0.00152
 @pytest.fixture
 def announced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
-    monkeypatch.setattr(events, "announce", lambda kind, facts: found.append((kind, facts)))
+    monkeypatch.setattr(events, "announce", lambda kind, facts, _audience: found.append((kind, facts)))
     return found
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -13,7 +14,8 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.lifecycle import Origin
 from jobs.models import JobSubmission, QueueEntry, Team, UnifiedJob
-from jobs.services import queue_actions, queue_limits
+from jobs.queue_order import Places
+from jobs.services import queue, queue_actions, queue_limits
 from jobs.services.dispatch import claiming, looking, processor
 from tests.jobs.dispatch_helpers import at_sandbox, entry_of, let_pass, limit, now_minus, submit
 from tests.sandbox_server import RunningSandbox
@@ -132,6 +134,26 @@ def test_many_processors_at_once_pass_no_limit(people: list[AbstractUser]) -> No
     held = QueueEntry.objects.filter(status="dispatching").values_list("job__owner__username", "attempts")
     assert Counter(name for name, _ in held) == {"ada": 2, "bob": 2, "eve": 2}
     assert {attempts for _, attempts in held} == {1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_counts_places_while_another_hands_them_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit(max_concurrent=1)
+    for number in range(2):
+        submit(f"job-{number}")
+    both_have_counted = threading.Barrier(2)
+    held_places = queue.held_places
+
+    def count_together() -> Places:
+        places = held_places()
+        with suppress(threading.BrokenBarrierError):
+            both_have_counted.wait(1.0)
+        return places
+
+    monkeypatch.setattr(queue, "held_places", count_together)
+    in_threads(2, claiming.claim_next)
+    assert both_have_counted.broken, "they counted at the same time"
+    assert len(taken()) == 1
 
 
 @pytest.mark.django_db(transaction=True)

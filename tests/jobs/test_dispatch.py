@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from jobs.access import SYSTEM
 from jobs.lifecycle import JobStatus, Source
-from jobs.models import ProviderSettings, QueueEntry, UnifiedJob
+from jobs.models import JobSubmission, ProviderSettings, QueueEntry, UnifiedJob
 from jobs.services import cancelling, queue_actions, sync
 from jobs.services.dispatch import claiming, looking, processor, sending
 from jobs.services.snapshots import apply_snapshot
@@ -24,7 +24,10 @@ from tests.sandbox_server import RunningSandbox
 pytestmark = pytest.mark.django_db
 
 
-def test_waiting_job_is_started_and_linked_in_one_pass(sandbox: RunningSandbox) -> None:
+def test_waiting_job_is_started_and_linked_in_one_pass(
+    sandbox: RunningSandbox, host_names: dict[str, list[str]]
+) -> None:
+    host_names["studio.example"] = ["93.184.216.34"]
     job = submit(
         "mugs-v2", webhook_url="https://studio.example/hook", config={"hf_token": "hf_x", "hub_model_id": "a/b"}
     )
@@ -287,7 +290,7 @@ def test_mark_in_the_webhook_alone_is_enough(sandbox: RunningSandbox) -> None:
 def test_end_asked_for_after_the_claim_comes_before_the_call(sandbox: RunningSandbox) -> None:
     job = submit()
     claims = claiming.claim_next()
-    assert not cancelling.cancel_job(SYSTEM, job.job_id).is_cancelling
+    assert cancelling.cancel_job(SYSTEM, job.job_id).is_cancelling
     assert sending.send(claims) == 0
     job.refresh_from_db()
     assert (job.status, entry_of(job).status, at_sandbox(sandbox, job)) == ("cancelled", "cancelled", [])
@@ -391,3 +394,27 @@ def test_place_is_free_when_the_job_has_ended(sandbox: RunningSandbox) -> None:
     sync.discover_jobs("replicate")
     processor.process()
     assert (entry_of(first).status, entry_of(second).status) == ("failed", "running")
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "169.254.169.254"])
+def test_webhook_url_that_leads_inside_by_the_time_of_use_goes_to_nobody(
+    sandbox: RunningSandbox, host_names: dict[str, list[str]], address: str
+) -> None:
+    job = submit(max_attempts=1)
+    JobSubmission.objects.filter(job=job).update(webhook_url="https://hooks.example.com/x")
+    host_names["hooks.example.com"] = [address]
+    processor.process()
+    job.refresh_from_db()
+    assert (job.status, at_sandbox(sandbox, job)) == ("failed", [])
+    assert "Its webhook URL" in (job.error_message or "")
+
+
+def test_webhook_url_that_leads_to_a_public_address_goes_along(
+    sandbox: RunningSandbox, host_names: dict[str, list[str]]
+) -> None:
+    job = submit()
+    JobSubmission.objects.filter(job=job).update(webhook_url="https://hooks.example.com/x")
+    host_names["hooks.example.com"] = ["93.184.216.34"]
+    processor.process()
+    (there,) = at_sandbox(sandbox, job)
+    assert "hooks.example.com" in there["input"]["webhook_config"]

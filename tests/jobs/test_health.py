@@ -107,7 +107,7 @@ def test_the_provider_that_was_polled_least_recently_tells_how_the_poller_is(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(registry.FACTORIES, "other", registry.FACTORIES["replicate"])
-    settings.PROVIDERS = settings.PROVIDERS | {"other": {}}
+    settings.PROVIDERS = settings.PROVIDERS | {"other": {"token": "t", "base_url": "https://other.invalid"}}
     PollCycle.objects.create(provider="replicate")
     assert polling.stalest_cycle() is None
     late = PollCycle.objects.create(provider="other", started_at=timezone.now() - timedelta(minutes=5))

@@ -54,7 +54,7 @@ def later() -> Callable[[], None]:
 
 
 def test_without_a_token_the_live_store_says_everywhere_that_it_is_not_configured(live: RunningSandbox) -> None:
-    assert token_standing("replicate").source is TokenSource.NONE
+    assert token_standing("replicate").origin is TokenSource.NONE
     with pytest.raises(ProviderNotConfigured, match="no API token is set"):
         sync.discover_jobs("replicate")
     assert [found.is_configured for found in provider_accounts.overviews()] == [False]
@@ -73,7 +73,7 @@ def test_token_is_stored_encrypted_and_used_at_once(live: RunningSandbox) -> Non
     assert (row.last_four, row.set_by, str(row)) == ("wxyz", "system", "replicate ••••wxyz")
     assert REAL_TOKEN.encode() not in bytes(row.ciphertext)
     assert registry.get_provider("replicate").account().username
-    assert token_standing("replicate") == provider_tokens.TokenStanding(source=TokenSource.STORED, last_four="wxyz")
+    assert token_standing("replicate") == provider_tokens.TokenStanding(origin=TokenSource.STORED, last_four="wxyz")
     assert health.Health.HEALTHY in [part.status for part in health.report().components if part.name == "replicate"]
 
 
@@ -223,7 +223,7 @@ def test_environments_token_wins_and_is_changed_there_alone(live: RunningSandbox
     settings.PROVIDERS = {"replicate": {"token": REAL_TOKEN, "base_url": live.url}}
     assert registry.get_token("replicate") == REAL_TOKEN
     assert token_standing("replicate") == provider_tokens.TokenStanding(
-        source=TokenSource.ENVIRONMENT, last_four="wxyz"
+        origin=TokenSource.ENVIRONMENT, last_four="wxyz"
     )
     with pytest.raises(InvalidState, match="environment"):
         set_token(SYSTEM, "replicate", OTHER_TOKEN)
@@ -242,7 +242,7 @@ def test_lost_or_wrong_key_leaves_the_provider_not_configured_and_says_why(
     with pytest.raises(ProviderNotConfigured, match=r"SIMPLETUNER_CREDENTIALS_KEY.*or store the token again"):
         registry.get_provider("replicate")
     standing = token_standing("replicate")
-    assert (standing.source, standing.last_four) == (TokenSource.STORED, "wxyz")
+    assert (standing.origin, standing.last_four) == (TokenSource.STORED, "wxyz")
     assert any("cannot be read" in notice.message for notice in notices(SYSTEM))
     assert REAL_TOKEN not in caplog.text
     set_token(SYSTEM, "replicate", REAL_TOKEN)
@@ -315,7 +315,7 @@ def test_sandbox_keeps_a_real_token_for_the_next_start_and_goes_on(account: Runn
     assert registry.get_token("replicate") != REAL_TOKEN
     assert not ProviderCredential.objects.exists()
     standing = token_standing("replicate")
-    assert (standing.source, standing.is_waiting, standing.masked) == (TokenSource.STORED, True, "••••wxyz")
+    assert (standing.origin, standing.is_waiting, standing.masked) == (TokenSource.STORED, True, "••••wxyz")
     file = home / "live" / "replicate-token.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert REAL_TOKEN not in file.read_text()
@@ -331,7 +331,7 @@ def test_waiting_token_can_be_forgotten(account: RunningSandbox, home: Path) -> 
     set_token(SYSTEM, "replicate", REAL_TOKEN)
     assert "the sandbox goes on" in provider_tokens.remove_token(SYSTEM, "replicate").message
     assert not waiting_token.exists_any(home / "live")
-    assert token_standing("replicate").source is TokenSource.NONE
+    assert token_standing("replicate").origin is TokenSource.NONE
 
 
 def test_sandbox_whose_database_is_the_only_one_takes_no_real_token(

@@ -44,7 +44,7 @@ def viewer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages are asked for by somebody who may but look."""
     user = get_user_model().objects.create_user("vera")
     actor = Actor(user_id=user.pk, name="vera", permissions=VIEWER, via="session")
-    monkeypatch.setattr("simpletuner_cloud.middleware.owner_actor", lambda **_: actor)
+    monkeypatch.setattr("simpletuner_cloud.client.owner_actor", lambda **_: actor)
 
 
 @pytest.mark.parametrize("address", ["/queue", "/queue/", "/fragments/queue"])

@@ -18,7 +18,6 @@ from jobs.lifecycle import Source
 from jobs.models import (
     AuditEntry,
     DeletedJob,
-    IdempotencyKey,
     JobLog,
     PollCycle,
     QueueEntry,
@@ -155,7 +154,7 @@ def test_webhook_of_a_job_that_is_past_keeping_is_settled_and_not_asked_for_agai
     monkeypatch.setattr("jobs.services.webhooks.zlib.decompress", lambda _: b"")
     assert webhooks.apply_received() == 1
     delivery.refresh_from_db()
-    assert delivery.verdict == "unknown"
+    assert delivery.verdict == "stale"
     assert not UnifiedJob.objects.exists()
 
 
@@ -216,16 +215,14 @@ def test_deliveries_go_after_their_time_but_none_that_is_not_applied(settings: S
     assert gone() == {"webhook deliveries": 1}, "for ever, but for those of unknown jobs"
 
 
-def test_what_only_serves_the_moment_goes_by_itself_and_the_audit_log_never(make_job: MakeJob) -> None:
+def test_what_only_serves_the_moment_goes_by_itself_and_the_audit_log_never() -> None:
     PollCycle.objects.create(provider="replicate", started_at=NOW - timedelta(days=8))
     PollCycle.objects.create(provider="replicate", started_at=NOW - timedelta(days=6))
     Session.objects.create(session_key="old", session_data="", expire_date=NOW - timedelta(days=1))
     Session.objects.create(session_key="good", session_data="", expire_date=NOW + timedelta(days=1))
-    for name, hours in (("old", 26), ("good", 24)):
-        IdempotencyKey.objects.create(scope="a", key=name, job=make_job(), created_at=NOW - timedelta(hours=hours))
     AuditEntry.objects.create(actor="somebody", via="page", action="job.cancel", at=LONG_AGO)
     DeletedJob.objects.create(provider="replicate", external_id="x", job_id="x", deleted_at=LONG_AGO)
-    assert gone() == {"poll cycles": 1, "sessions": 1, "idempotency keys": 1}
+    assert gone() == {"poll cycles": 1, "sessions": 1}
     assert AuditEntry.objects.exists()
     assert DeletedJob.objects.exists()
 

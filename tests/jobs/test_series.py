@@ -232,6 +232,6 @@ def test_series_of_an_unknown_job_are_a_404(client: Client, job_id: str) -> None
 def test_series_of_anothers_job_are_a_404(client: Client, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job(owner=get_user_model().objects.create(username="asha"), status="completed")
     viewer = access.Actor(user_id=None, name="mallory", permissions=access.VIEWER, via="session")
-    monkeypatch.setattr(authentication, "owner_actor", lambda: viewer)
+    monkeypatch.setattr(authentication, "owner_actor", lambda **_: viewer)
     answer: Any = client.get(f"/api/cloud/jobs/{job.job_id}/series")
     assert answer.status_code == 404

@@ -17,9 +17,9 @@ OF_ACCOUNTS = ("django_session", "auth_group", "auth_permission", "jobs_apikey",
 @pytest.mark.parametrize(
     ("path", "queries"),
     [
-        ("/fragments/jobs", 3),
+        ("/fragments/jobs", 4),
         ("/fragments/metrics", 9),
-        ("/fragments/jobs/{}", 3),
+        ("/fragments/jobs/{}", 5),
         ("/jobs/{}/saved.log", 2),
         ("/api/cloud/jobs", 2),
         ("/api/cloud/jobs/{}", 2),

@@ -95,7 +95,7 @@ def test_form_that_is_filled_in_makes_a_job_and_leads_to_it(client: Client) -> N
     )
     job = UnifiedJob.objects.get()
     assert answer.redirect_chain == [(f"/jobs/{job.job_id}", 302)]
-    assert said(answer) == ["Submitted. Place 1 in the queue."]
+    assert said(answer)[0] == "Submitted. Place 1 in the queue."
     assert (job.config_name, job.hardware_type, job.budget_usd) == ("portraits", "gpu-l40s", Decimal("7.5"))
     assert (job.submission.config, job.submission.dataloader_config) == (CONFIG, DATASETS)
     assert (job.submission.tracker_run_name, job.submission.webhook_url) == ("run", "https://hooks.example.com/1")
@@ -310,7 +310,7 @@ def test_viewer_finds_no_form(client: Client, monkeypatch: pytest.MonkeyPatch, m
 
 
 def _act_as(monkeypatch: pytest.MonkeyPatch, actor: Actor) -> None:
-    monkeypatch.setattr("simpletuner_cloud.middleware.owner_actor", lambda **_: actor)
+    monkeypatch.setattr("simpletuner_cloud.client.owner_actor", lambda **_: actor)
 
 
 # Stored configurations

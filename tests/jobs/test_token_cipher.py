@@ -46,7 +46,7 @@ def test_key_in_the_file_goes_on_decrypting_beside_the_environments(home: Path, 
     assert token_cipher.decrypt(ciphertext) == TOKEN
 
 
-@pytest.mark.parametrize("content", [b"", b"not a key", b"\xff\xfe", Fernet.generate_key()])
+@pytest.mark.parametrize("content", [b"", b"not a key", b"\xff\xfe", pytest.param(Fernet.generate_key(), id="another")])
 def test_lost_spoiled_or_other_key_is_told_and_nothing_else_happens(
     home: Path, settings: Settings, content: bytes
 ) -> None:

@@ -127,8 +127,10 @@ def test_missing_archive_ends_the_job_with_the_reason(sandbox: RunningSandbox) -
 def test_job_cancelled_before_its_upload_sends_nothing(sandbox: RunningSandbox) -> None:
     job = submit(archive=stored())
     processor.process()
-    assert not cancelling.cancel_job(SYSTEM, job.job_id).is_cancelling
+    assert cancelling.cancel_job(SYSTEM, job.job_id).is_cancelling
     assert uploading.upload_waiting() == 0
+    job.refresh_from_db()
+    assert job.status == "cancelled"
     assert (posts(sandbox, "/v1/files"), at_sandbox(sandbox, job)) == (0, [])
 
 

@@ -60,7 +60,7 @@ def test_key_is_printed_and_opens_what_it_should(make_account: MakeAccount, with
     make_account("ada", "lead")
     key = account("key", "ada", "--scopes", "view_all_jobs, sync_jobs", "--days", "7").strip()
     assert Client().get("/api/cloud/jobs", headers={"x-api-key": key}).status_code == 200
-    assert Client().delete("/api/cloud/jobs/x", headers={"x-api-key": key}).status_code == 403
+    assert Client().post("/api/queue/process", headers={"x-api-key": key}).status_code == 403
     for arguments in (("key", "nobody"), ("key", "ada", "--scopes", "fly"), ("key", "ada", "--days", "0")):
         with pytest.raises(CommandError):
             account(*arguments)

@@ -13,13 +13,14 @@ import structlog
 
 from jobs.lifecycle import Source
 from jobs.models import JobSubmission
+from jobs.outgoing_urls import UnsafeUrl, check_at_save, require_public_at_send
 from jobs.services.dispatch import calls, endings, outcomes
 from jobs.services.dispatch.outcomes import Outcome
 from jobs.services.provider_calls import asking
 from jobs.services.provider_config import provider_config
 from jobs.services.queue import Claim
 from jobs.services.snapshots import apply_snapshot
-from providers.errors import ProviderError, ProviderUnavailable
+from providers.errors import ProviderError, ProviderRejected, ProviderUnavailable
 from providers.launch import TrainingRequest
 from providers.pool import ContextThreadPool
 from providers.profiles import find_profile
@@ -51,6 +52,7 @@ def send(claims: Sequence[Claim]) -> int:
     parcels = _pack(claims)
     deadline = time.monotonic() + BEGIN_SECONDS
     with calls.call_threads() as pool:
+        parcels = _safe(pool, parcels, deadline)
         versions = _newest_versions(pool, parcels, deadline)
         return _launch_all(pool, parcels, versions, deadline)
 
@@ -92,6 +94,35 @@ def _request(submission: JobSubmission, webhook_url: str) -> TrainingRequest:
         webhook_url=webhook_url,
         trainer_webhook_url=submission.webhook_url,
     )
+
+
+def _safe(pool: ContextThreadPool, parcels: Sequence[Parcel], deadline: float) -> list[Parcel]:
+    """Those that tell their provider to call public addresses only, as their names lead there now and not once."""
+    under_way = {pool.submit(_check_destinations, parcel.request): parcel for parcel in parcels}
+    looked_at, safe = set(), []
+    for parcel, answer in calls.answers(under_way, deadline=deadline, claims=[parcel.claim for parcel in parcels]):
+        looked_at.add(parcel.claim.entry_pk)
+        if isinstance(answer, ProviderError):
+            endings.not_started(parcel.claim, answer, outcomes.of_preparation(answer))
+        else:
+            safe.append(parcel)
+    for parcel in parcels:
+        if parcel.claim.entry_pk not in looked_at:
+            late = ProviderUnavailable("The host of its webhook URL is not found just now.", without_call=True)
+            endings.not_started(parcel.claim, late, outcomes.of_preparation(late))
+    return safe
+
+
+def _check_destinations(request: TrainingRequest) -> None:
+    """Raises ``ProviderRejected`` in our own name: a provider is not asked to call what it must not."""
+    try:
+        if request.webhook_url:
+            # The operator's own. Where names are not to be had, as in some networks, it goes as it was saved.
+            check_at_save(request.webhook_url)
+        if request.trainer_webhook_url:
+            require_public_at_send(request.trainer_webhook_url)
+    except UnsafeUrl as error:
+        raise ProviderRejected(f"Its webhook URL {error}.", without_call=True) from error
 
 
 def _newest_versions(

@@ -1,5 +1,6 @@
 // One chart: uPlot in the colours of the page.
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
+import { on } from "../bus.js";
 import { smoothed } from "./smooth.js";
 
 const HEIGHT = 240;
@@ -39,6 +40,7 @@ export class Chart {
     const watcher = new ResizeObserver(() => this.#plot?.setSize({ width: this.#host.clientWidth, height: HEIGHT }));
     watcher.observe(this.#host);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#build(), { signal });
+    on("look", () => this.#build(), signal);
     signal.addEventListener("abort", () => {
       watcher.disconnect();
       this.#plot?.destroy();

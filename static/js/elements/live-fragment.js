@@ -1,5 +1,7 @@
 // <live-fragment src>: a piece of the page that the server renders, patched in place whenever it is out of date.
-// `topic` names an event of the bus that makes it out of date too.
+// `topic` names an event of the bus that makes it out of date too. Rows that say who they are (`data-row`) stay where
+// they are: the server is told which are shown, patches those, and says what has come since; that is shown when a reader
+// presses `data-shows-news`, or did something that asks for it (`news-wanted`).
 import { getHTML } from "../api.js";
 import { emit, on } from "../bus.js";
 import { morphChildren } from "../morph.js";
@@ -20,11 +22,14 @@ customElements.define(
     #timer = 0;
     #lastStart = -Infinity;
     #gap = LEAST_GAP_MS;
+    #wantsNews = false;
     #life = new AbortController();
 
     connectedCallback() {
       this.#life = new AbortController();
       on("outdated", ({ pace }) => this.#onOutdated(pace), this.#life.signal);
+      on("news-wanted", () => (this.#wantsNews = true), this.#life.signal);
+      this.addEventListener("click", (event) => this.#onClick(event), { signal: this.#life.signal });
       const topic = this.getAttribute("topic");
       if (topic) {
         on(topic, () => !document.hidden && this.#onOutdated("slow"), this.#life.signal);
@@ -45,14 +50,35 @@ customElements.define(
       this.#timer = setTimeout(() => this.#refresh(), wait);
     }
 
+    #onClick(event) {
+      const opensElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+      if (opensElsewhere || !event.target.closest("[data-shows-news]")) {
+        return;
+      }
+      event.preventDefault();
+      this.#wantsNews = true;
+      clearTimeout(this.#timer);
+      this.#refresh();
+    }
+
+    get #address() {
+      const source = this.getAttribute("src");
+      const rows = [...this.querySelectorAll("[data-row]")].map((row) => row.dataset.row);
+      if (this.#wantsNews || rows.length === 0) {
+        return source;
+      }
+      return `${source}${source.includes("?") ? "&" : "?"}shown=${rows.join(",")}`;
+    }
+
     async #refresh() {
       this.#timer = 0;
       const start = performance.now();
       this.#lastStart = start;
       const sequence = ++this.#sequence;
+      const isWithNews = this.#wantsNews;
       let html;
       try {
-        html = await getHTML(this.getAttribute("src"));
+        html = await getHTML(this.#address);
       } catch {
         // What is shown stays; the connection chip tells of a server that is away.
         return;
@@ -64,7 +90,13 @@ customElements.define(
         return;
       }
       this.#shown = sequence;
+      const hadFocus = isWithNews && document.activeElement?.matches("[data-shows-news]");
+      this.#wantsNews = this.#wantsNews && !isWithNews;
       this.#patch(html);
+      if (hadFocus) {
+        // What was pressed is gone; the reader goes on with what it brought.
+        this.querySelector("[data-row] a")?.focus();
+      }
       emit("refreshed", { id: this.id });
     }
 

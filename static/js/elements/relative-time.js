@@ -1,6 +1,7 @@
-// <relative-time><time datetime>: keeps "12 s ago" true, and says the time in full in the reader's own zone.
+// <relative-time><time datetime>: keeps "12 s ago" true, or tells the time in the reader's own zone if that is wanted.
 import { everySecond, serverNow } from "../clock.js";
-import { fullTime, relativeTime } from "../format.js";
+import { on } from "../bus.js";
+import { fullTime, relativeTime, shortTime } from "../format.js";
 
 customElements.define(
   "relative-time",
@@ -9,6 +10,7 @@ customElements.define(
 
     connectedCallback() {
       this.#life = new AbortController();
+      on("look", () => this.#show(), this.#life.signal);
       everySecond(() => this.#show(), this.#life.signal);
       this.#show();
     }
@@ -32,7 +34,8 @@ customElements.define(
       if (!at || Number.isNaN(at.getTime())) {
         return;
       }
-      const words = relativeTime((serverNow() - at.getTime()) / 1000) ?? serversWords;
+      const isAbsolute = document.documentElement.dataset.times === "absolute";
+      const words = isAbsolute ? shortTime(at) : (relativeTime((serverNow() - at.getTime()) / 1000) ?? serversWords);
       if (words && time.textContent !== words) {
         time.textContent = words;
       }

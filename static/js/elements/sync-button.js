@@ -28,6 +28,7 @@ customElements.define(
         emit("toast", { text: error.message, tone: "error" });
       } finally {
         this.#setBusy(false);
+        emit("news-wanted");
         outdated("slow");
       }
     }

@@ -13,10 +13,12 @@ from rest_framework.views import APIView
 
 from jobs.access import (
     CANCEL_OWN,
+    CHANGE_LIMITS,
     CONFIGURE_PROVIDERS,
     MANAGE_ACCOUNTS,
     PERMISSIONS,
     ROLES,
+    SUBMIT,
     SYNC,
     VIEW_ALL,
     VIEW_OWN,
@@ -131,7 +133,12 @@ def test_what_each_permission_is_asked_for() -> None:
         ("api/cloud/jobs/<str:job_id>/logs", "GET"): VIEW_OWN,
         ("api/cloud/jobs/<str:job_id>/cancel", "POST"): CANCEL_OWN,
         ("api/cloud/metrics/prometheus", "GET"): VIEW_ALL,
-        ("api/cloud/providers/<str:provider>/config", "PUT"): CONFIGURE_PROVIDERS,
+        # What each setting takes is looked at with it.
+        ("api/cloud/providers/<str:provider>/config", "PUT"): VIEW_OWN,
+        ("api/cloud/providers/<str:provider>/token", "PUT"): CONFIGURE_PROVIDERS,
+        ("api/cloud/jobs/submit", "POST"): SUBMIT,
+        ("api/queue/concurrency", "POST"): CHANGE_LIMITS,
+        ("api/queue/process", "POST"): CHANGE_LIMITS,
         ("api/keys", "POST"): VIEW_OWN,
         ("api/audit", "GET"): MANAGE_ACCOUNTS,
     }

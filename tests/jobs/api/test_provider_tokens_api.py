@@ -105,7 +105,7 @@ def test_unknown_provider_and_other_methods_are_told(client: Client, live: Runni
 def test_whoever_may_not_configure_providers_is_refused(
     client: Client, live: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    viewer = Actor(user_id=1, name="viewer", permissions=VIEWER, via="session")
+    viewer = Actor(user_id=None, name="viewer", permissions=VIEWER, via="session")
     monkeypatch.setattr(ActorAuthentication, "authenticate", lambda *_: (None, viewer))
     for method, path, field in (OURS, THEIRS):
         assert send(client, method, path, {field: REAL_TOKEN})[0] in (401, 403)

@@ -1,57 +1,64 @@
-// The page's only connection for events, and what stands in for it when it cannot be had.
-import { getJSON } from "./api.js";
-import { emit } from "./bus.js";
-import { outdated } from "./freshness.js";
+// The only connection for events, and how one learns what is the matter when it cannot be had.
+import { getJSON } from "../api.js";
 
-const TICK_MS = 30_000;
 const PATIENCE_MS = 10_000;
 const RETRY_MS = 10_000;
 const AFTER_PROBE_MS = 1000;
 // The server gives a sign of life every 15 s. A connection may die without a word: a laptop slept, a router forgot it.
 const STALL_MS = 45_000;
-// Browsers allow six connections to one server: a page that nobody sees must not keep one for good.
-const HIDDEN_GRACE_MS = 60_000;
 const TOO_MANY_REQUESTS = 429;
 
-/** States that the connection chip shows: connecting, live, reconnecting, polling, limited, offline. */
-export class LiveUpdates {
+/**
+ * States that are told: connecting, live, reconnecting, polling, limited, offline.
+ *
+ * @typedef {object} Listener
+ * @property {(state: string) => void} onState also when it is what it was: a sign of life
+ * @property {(body: any, id: string) => void} onEvent
+ * @property {(before: string) => void} onOpen there may be news that no event tells of
+ */
+export class Connection {
   /** @type {EventSource | null} */
   #source = null;
   #state = "";
+  #lastId = "";
+  // What was asked before the last beginning or end has no say any more.
+  #turn = 0;
   #retryTimer = 0;
   #patienceTimer = 0;
-  #hiddenTimer = 0;
   #stallTimer = 0;
 
-  /** @param {{eventsUrl: string, refreshUrl: string}} options */
-  constructor({ eventsUrl, refreshUrl }) {
+  /** @param {{eventsUrl: string, refreshUrl: string, listener: Listener}} options */
+  constructor({ eventsUrl, refreshUrl, listener }) {
     this.eventsUrl = eventsUrl;
     this.refreshUrl = refreshUrl;
+    this.listener = listener;
   }
 
-  start() {
-    this.#connect("connecting");
-    setInterval(() => this.#tick(), TICK_MS);
-    document.addEventListener("visibilitychange", () => this.#onVisibility());
-    addEventListener("online", () => this.#connect("reconnecting"));
-    addEventListener("pagehide", () => this.#disconnect());
-    addEventListener("pageshow", (event) => event.persisted && this.#connect("reconnecting"));
+  get state() {
+    return this.#state;
   }
 
-  #connect(state) {
-    this.#disconnect();
+  get lastId() {
+    return this.#lastId;
+  }
+
+  /** @param {string} state what is shown meanwhile @param {string} [lastId] goes on after that event */
+  start(state, lastId = this.#lastId) {
+    this.stop();
+    this.#lastId = lastId;
     this.#setState(state);
     this.#losePatienceLater();
-    const source = new EventSource(this.eventsUrl);
+    const source = new EventSource(lastId ? `${this.eventsUrl}?last_event_id=${lastId}` : this.eventsUrl);
     this.#source = source;
     this.#expectSignOfLife();
     source.addEventListener("open", () => this.#onOpen());
     source.addEventListener("message", (event) => this.#onMessage(event));
-    source.addEventListener("keep-alive", () => this.#expectSignOfLife());
+    source.addEventListener("keep-alive", (event) => this.#onSignOfLife(event));
     source.addEventListener("error", () => this.#onError(source));
   }
 
-  #disconnect() {
+  stop() {
+    this.#turn += 1;
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#patienceTimer);
     clearTimeout(this.#stallTimer);
@@ -62,16 +69,20 @@ export class LiveUpdates {
   #onOpen() {
     clearTimeout(this.#patienceTimer);
     this.#expectSignOfLife();
-    // Something may have happened since the page was made, or between two connections: then everything may be old.
-    const pace = this.#state === "connecting" ? "quick" : "slow";
+    this.listener.onOpen(this.#state);
     this.#setState("live");
-    outdated(pace);
+  }
+
+  #onSignOfLife(event) {
+    this.#expectSignOfLife();
+    this.#lastId = event.lastEventId || this.#lastId;
+    this.listener.onState(this.#state);
   }
 
   #expectSignOfLife() {
     clearTimeout(this.#stallTimer);
     // A chip that says "polling" goes on saying so until there is something better to say.
-    const retry = () => this.#connect(this.#state === "live" ? "reconnecting" : this.#state);
+    const retry = () => this.start(this.#state === "live" ? "reconnecting" : this.#state);
     this.#stallTimer = setTimeout(retry, STALL_MS);
   }
 
@@ -83,16 +94,8 @@ export class LiveUpdates {
     } catch {
       return;
     }
-    const type = body?.type;
-    if (type === "job_status_changed" || type === "resync") {
-      emit(type, body);
-      outdated(type === "resync" ? "slow" : "quick");
-    } else if (type === "job_budget" || type === "job_cancelling") {
-      emit(type, body);
-      outdated("slow");
-    } else if (type === "history_sync") {
-      emit(type, body);
-    }
+    this.#lastId = event.lastEventId || this.#lastId;
+    this.listener.onEvent(body, this.#lastId);
   }
 
   #onError(source) {
@@ -100,7 +103,7 @@ export class LiveUpdates {
       return;
     }
     if (source.readyState === EventSource.CLOSED) {
-      this.#disconnect();
+      this.stop();
       this.#askWhy();
       return;
     }
@@ -112,6 +115,7 @@ export class LiveUpdates {
 
   /** An EventSource does not tell why it was refused, so the same question is asked once more in the open. */
   async #askWhy() {
+    const turn = this.#turn;
     const probe = new AbortController();
     let status = 0;
     let retryAfter = RETRY_MS;
@@ -126,7 +130,7 @@ export class LiveUpdates {
       // Not reached at all; the state says so.
     }
     probe.abort();
-    if (this.#source) {
+    if (turn !== this.#turn) {
       return;
     }
     if (status === 200) {
@@ -137,30 +141,31 @@ export class LiveUpdates {
     if (status === TOO_MANY_REQUESTS) {
       this.#setState("limited");
     } else {
-      await this.#look();
+      await this.look();
     }
   }
 
   #retryIn(milliseconds) {
     clearTimeout(this.#retryTimer);
     // The state stays until it is known to be better: a chip that flickers tells nothing.
-    this.#retryTimer = setTimeout(() => this.#connect(this.#state), milliseconds);
+    this.#retryTimer = setTimeout(() => this.start(this.#state), milliseconds);
   }
 
   #losePatienceLater() {
     clearTimeout(this.#patienceTimer);
-    this.#patienceTimer = setTimeout(() => this.#look(), PATIENCE_MS);
+    this.#patienceTimer = setTimeout(() => this.look(), PATIENCE_MS);
   }
 
   /** Make the server look at its active jobs, and learn by the way whether it can be reached at all. */
-  async #look() {
+  async look() {
+    const turn = this.#turn;
     let isReached = true;
     try {
       await getJSON(this.refreshUrl);
     } catch (error) {
       isReached = error.status > 0;
     }
-    if (this.#state === "live" || (this.#state === "limited" && isReached)) {
+    if (turn !== this.#turn || this.#state === "live" || (this.#state === "limited" && isReached)) {
       return;
     }
     if (isReached) {
@@ -170,33 +175,10 @@ export class LiveUpdates {
     }
   }
 
-  /** While live, what moves without an event (cost, time left) is read again; else the server is made to look. */
-  async #tick() {
-    if (document.hidden) {
-      return;
-    }
-    if (this.#state !== "live") {
-      await this.#look();
-    }
-    outdated("slow");
-  }
-
-  #onVisibility() {
-    clearTimeout(this.#hiddenTimer);
-    if (document.hidden) {
-      this.#hiddenTimer = setTimeout(() => this.#disconnect(), HIDDEN_GRACE_MS);
-      return;
-    }
-    outdated("slow");
-    if (!this.#source) {
-      this.#connect("reconnecting");
-    }
-  }
-
   #setState(state) {
     if (state !== this.#state) {
       this.#state = state;
-      emit("connection", { state });
+      this.listener.onState(state);
     }
   }
 }
