@@ -56,6 +56,7 @@ LONG_FILES = (
     "test_two_nodes.py",
     "test_benchmarks.py",
     "test_processes.py",
+    "schema/test_published_schema.py",
     "test_planted_secrets.py",
     "test_whole_system.py",
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rest_framework.exceptions import PermissionDenied
+from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.permissions import AllowAny
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
@@ -14,9 +15,18 @@ from jobs.models import UnifiedJob
 from jobs.services.lookup import get_job
 
 
+class AcceptAlone(DefaultContentNegotiation):
+    """A ``?format=`` in the query means nothing; it would be a 404 at every address for all but JSON."""
+
+    def filter_renderers(self, renderers: Any, format: str) -> Any:  # noqa: ARG002
+        """Leave all that there are."""
+        return renderers
+
+
 class OpenView(APIView):
     """A view that asks nobody who they are."""
 
+    content_negotiation_class: type[BaseContentNegotiation] = AcceptAlone
     authentication_classes = ()
     permission_classes = (AllowAny,)
     throttle_classes = ()
@@ -25,6 +35,7 @@ class OpenView(APIView):
 class ApiView(APIView):
     """A view that says what each of its methods takes: ``permissions = {"GET": access.VIEW_OWN}``."""
 
+    content_negotiation_class = AcceptAlone
     permission_classes = (HasPermission,)
     permissions: ClassVar[Mapping[str, str]] = {}
 

@@ -7,14 +7,14 @@ from io import BytesIO
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import FormParser, JSONParser
 
 from jobs.training_config import MAX_CONFIG_BYTES
 
 # A configuration and its datasets, each of which may be written with escapes.
 MAX_BODY_BYTES = 4 * MAX_CONFIG_BYTES
-NO_TEXT = "The JSON has a lone surrogate in it, which is no character."
+HALF = "There is a lone surrogate in it, which is no character."
 
 
 class BoundedJsonParser(JSONParser):
@@ -26,16 +26,14 @@ class BoundedJsonParser(JSONParser):
         media_type: str | None = None,  # noqa: ARG002
         parser_context: Mapping[str, Any] | None = None,  # noqa: ARG002
     ) -> Any:
-        """Read it. Raises ``RequestDataTooBig`` and ``ParseError``."""
+        """Read it. Raises ``RequestDataTooBig``, ``ParseError`` and ``ValidationError``."""
         body = _bounded(stream)
         try:
             text = body.decode()
             found = json.loads(text, parse_constant=_not_a_number, parse_float=_finite)
             if "\\u" in text:
                 # Only an escape can bring a surrogate in; a pair of them has become one character by now.
-                json.dumps(found, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise ParseError(NO_TEXT) from None
+                _require_characters(found)
         except ValueError as error:
             raise ParseError(f"JSON parse error - {error}") from None
         except RecursionError:
@@ -61,6 +59,22 @@ def _bounded(stream: Any) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise RequestDataTooBig(f"A request may have {MAX_BODY_BYTES // 1024**2} MiB at most.")
     return body
+
+
+def _require_characters(found: Any) -> None:
+    for name, value in found.items() if isinstance(found, dict) else [("request", found)]:
+        if not _can_be_told(name):
+            raise ValidationError({"request": [HALF]})
+        if not _can_be_told(value):
+            raise ValidationError({name: [HALF]})
+
+
+def _can_be_told(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _not_a_number(word: str) -> float:

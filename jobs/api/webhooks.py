@@ -89,6 +89,7 @@ class WebhookView(OpenView):
             401: PROBLEM,
             403: PROBLEM,
             404: PROBLEM,
+            408: PROBLEM,
             413: PROBLEM,
             415: PROBLEM,
             503: PROBLEM,

@@ -37,6 +37,7 @@ def stock(web: str, sandbox: RunningSandbox, settings: Settings) -> Stock:
     return Stock(sandbox, owner, owner_actor(address=""))
 
 
+@pytest.mark.timeout(300)  # ten seconds; more than a minute on a machine that does much else
 @pytest.mark.parametrize("area", AREAS)
 def test_no_request_is_answered_by_a_5xx_or_by_what_the_schema_does_not_say(area: str, web: str, stock: Stock) -> None:
     wrong, unheard, fruitless = [], [], []

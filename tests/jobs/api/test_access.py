@@ -80,8 +80,8 @@ def test_every_view_says_who_may_use_it() -> None:
 
 
 def test_nothing_below_api_is_answered_by_a_view_that_is_not_walked() -> None:
-    others = [route for route, view in routes() if re.match(r"(\(\?s\))?\^?api\b", route) and not hasattr(view, "cls")]
-    assert others == [r"(?s)^api(?:/.*)?$"]
+    others = [route for route, view in routes() if re.match(r"\^?api\b", route) and not hasattr(view, "cls")]
+    assert others == [r"^api(?:/[\s\S]*)?$"]
 
 
 def address_of(route: str) -> str:
@@ -293,7 +293,7 @@ def test_published_schema_says_that_one_may_be_refused(client: Client, db: None)
         for path, operations in paths.items()
         for method, operation in operations.items()
     }
-    assert told[("/api/cloud/jobs", "get")] == {"401", "403"}
+    assert told[("/api/cloud/jobs", "get")] == {"401", "403", "429"}
     assert told[("/api/cloud/jobs/sync", "post")] == {"401", "403", "429"}
     assert told[("/api/cloud/health/live", "get")] == set()
 
