@@ -32,7 +32,7 @@ SORTS = (NEWEST, OLDEST, "started", "duration", "cost", "progress")
 MINE, EVERYONE = "mine", "everyone"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PLACE = re.compile(r"(-?[0-9]{1,17})\.([0-9]{1,18})", re.ASCII)
+PLACE = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ customElements.define(
           }
         }
       });
+      // A page from the cache of the back button shows what it shows, and not the choice that led away from it.
+      addEventListener("pageshow", ({ persisted }) => persisted && form.reset());
       this.#returnFocus();
     }
 
