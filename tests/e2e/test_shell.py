@@ -155,3 +155,24 @@ def test_charts_are_drawn_when_they_come_into_view_and_move_nothing(
     expect(page.locator('[data-chart="jobs"] .chart-hint')).to_contain_text("Completed 30 · Failed 0")
     page.locator('[data-chart="jobs"] summary').click()
     expect(page.locator('[data-chart="jobs"] tbody tr')).to_have_count(30)
+
+
+@pytest.mark.parametrize("width", [320, 360, 768])
+def test_bar_and_its_menus_fit_into_narrow_pages(page: Page, web: str, make_job: MakeJob, width: int) -> None:
+    make_job()
+    page.set_viewport_size({"width": width, "height": 700})
+    for path in ("/", "/providers", "/activity", "/trends"):
+        page.goto(web + path)
+        is_live(page)
+        for menu in ("activity-bell", "details.view-menu"):
+            page.locator(f"{menu} summary").click()
+            box = page.locator(f"{menu} .drop-down-content").bounding_box()
+            assert box
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+            page.keyboard.press("Escape")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        brand, nav = page.locator(".brand").bounding_box(), page.locator(".site-nav").bounding_box()
+        assert brand
+        assert nav
+        assert width > 700 or nav["y"] >= brand["y"] + brand["height"] - 4
