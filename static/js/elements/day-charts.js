@@ -37,6 +37,8 @@ customElements.define(
       sizes.observe(this);
       on("look", () => this.#draw(), signal);
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw(), { signal });
+      const onVisible = () => !document.hidden && this.#isSeen && this.#drawn.length === 0 && this.#load();
+      document.addEventListener("visibilitychange", onVisible, { signal });
       const timer = setInterval(() => !document.hidden && this.#isSeen && this.#load(), READ_AGAIN_MS);
       signal.addEventListener("abort", () => {
         watcher.disconnect();
@@ -51,6 +53,9 @@ customElements.define(
     }
 
     async #load() {
+      if (document.hidden) {
+        return;
+      }
       const src = this.getAttribute("src");
       if (src) {
         try {
@@ -67,7 +72,8 @@ customElements.define(
 
     async #draw() {
       const { signal } = this.#life;
-      if (!this.#isSeen) {
+      // A page that nobody sees asks for nothing; it is drawn when it is seen.
+      if (!this.#isSeen || document.hidden) {
         return;
       }
       // The drawing of charts is as large as all the rest, and often nobody scrolls that far.
