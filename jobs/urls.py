@@ -17,6 +17,7 @@ from jobs.views import (
     queue,
     spend,
     submitting,
+    trends,
 )
 
 urlpatterns = [
@@ -63,6 +64,9 @@ urlpatterns = [
     path("activity/", activity.activity),
     path("fragments/activity", activity.activity_fragment, name="fragment-activity"),
     path("fragments/activity/news", activity.activity_news, name="activity-news"),
+    path("trends", trends.trends, name="trends"),
+    path("trends/", trends.trends),
+    path("fragments/trends", trends.trends_fragment, name="fragment-trends"),
     path("providers", providers.providers, name="providers"),
     path("providers/", providers.providers),
     path("providers/<str:provider>/validate", providers.validate, name="provider-validate"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import QuerySet
-from django.db.models.fields.json import KT
+from django.db.models.fields.json import KeyTextTransform
 
 from jobs.access import VIEW_ALL, Actor
 from jobs.models import StatusChange, UnifiedJob
@@ -43,7 +43,7 @@ def latest(actor: Actor, limit: int = SHOWN_CHANGES) -> Sequence[Change]:
     """The newest changes, newest first."""
     rows = (
         _visible(actor)
-        .annotate(model_name=KT("job__metadata__model"))
+        .annotate(model_name=KeyTextTransform("model", "job__metadata"))
         .values(
             "pk",
             "job__job_id",

@@ -19,6 +19,7 @@ from jobs.presentation.log_states import log_badge
 from jobs.presentation.metric_cards import metric_cards
 from jobs.presentation.notices import notices
 from jobs.services.lookup import JobNotFound, get_job
+from jobs.services.trends import has_jobs
 from jobs.views.actor import actor_of, needs
 
 # A page from the cache of the back button is revalidated: its times and states are of another day.
@@ -33,7 +34,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     context = _list_context(request) | {"metrics": metric_cards(actor), "notices": notices(actor)}
     context["options"] = list_options(context["listing"].state, actor)
     walk = history_import() if actor.can(SYNC) else HistoryImport()
-    return render(request, "jobs/dashboard.html", context | {"import": walk})
+    context |= {"import": walk, "has_trends": has_jobs(actor)}
+    return render(request, "jobs/dashboard.html", context)
 
 
 @require_safe

@@ -4,6 +4,7 @@ import "./elements/archive-upload.js";
 import "./elements/cancel-job.js";
 import "./elements/connection-chip.js";
 import "./elements/copy-button.js";
+import "./elements/day-charts.js";
 import "./elements/file-text.js";
 import "./elements/filter-form.js";
 import "./elements/hardware-choice.js";

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from jobs.lifecycle import Source
 from jobs.models import UnifiedJob
@@ -136,3 +136,22 @@ def test_each_tab_has_its_own_stream_where_there_are_no_locks(
     context.add_init_script("Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })")
     open_tabs(context, web, 2)
     assert streams == ["", ""]
+
+
+def test_change_that_was_told_already_is_not_told_again(page: Page, web: str) -> None:
+    change = '{"type":"job_status_changed","job_id":"%s","status":"failed","previous":null}'
+    lines = [(5, "one"), (5, "one"), (4, "older"), (6, "two")]
+    frames = "".join(f"id: {number}\nevent: message\ndata: {change % name}\n\n" for number, name in lines)
+    is_open: list[bool] = []
+
+    def answer(route: Route) -> None:
+        if is_open:
+            route.fulfill(content_type="text/event-stream", body=f"retry: 60000\n\n{frames}")
+        else:
+            route.fulfill(content_type="text/event-stream", body="retry: 100\n\n")
+
+    page.route(f"**{STREAM}*", answer)
+    page.goto(web)
+    page.evaluate(LISTEN)
+    is_open.append(True)
+    assert heard(page, 2) == ["one failed", "two failed"]

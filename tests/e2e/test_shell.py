@@ -124,3 +124,55 @@ def test_keys_are_explained_and_can_be_turned_off(page: Page, web: str, make_job
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     expect(page.locator('[data-key^="job-"] a').first).to_be_focused()
+
+
+def test_charts_are_drawn_when_they_come_into_view_and_move_nothing(
+    page: Page, web: str, make_job: MakeJob, complaints: list[str]
+) -> None:
+    for number in range(30):
+        make_job(status="completed", cost_usd=number)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(web)
+    is_live(page)
+    assert not [url for url in asked if "uPlot" in url and url.endswith(".js")]
+    page.evaluate(
+        """() => {
+          window.shift = 0;
+          new PerformanceObserver((list) => list.getEntries().forEach(({ value }) => (window.shift += value)))
+            .observe({ type: "layout-shift", buffered: false });
+        }"""
+    )
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.locator("day-charts").scroll_into_view_if_needed()
+    expect(page.locator("day-charts canvas")).to_have_count(2)
+    assert page.evaluate("window.shift") == 0
+    assert abs(page.evaluate("document.documentElement.scrollHeight") - height) < 60
+    drawing = page.get_by_role("img", name="Jobs by status: 30 jobs in 30 days")
+    box = drawing.bounding_box()
+    assert box
+    drawing.hover(position={"x": box["width"] - 40, "y": 60})
+    expect(page.locator('[data-chart="jobs"] .chart-hint')).to_contain_text("Completed 30 · Failed 0")
+    page.locator('[data-chart="jobs"] summary').click()
+    expect(page.locator('[data-chart="jobs"] tbody tr')).to_have_count(30)
+
+
+@pytest.mark.parametrize("width", [320, 360, 768])
+def test_bar_and_its_menus_fit_into_narrow_pages(page: Page, web: str, make_job: MakeJob, width: int) -> None:
+    make_job()
+    page.set_viewport_size({"width": width, "height": 700})
+    for path in ("/", "/providers", "/activity", "/trends"):
+        page.goto(web + path)
+        is_live(page)
+        for menu in ("activity-bell", "details.view-menu"):
+            page.locator(f"{menu} summary").click()
+            box = page.locator(f"{menu} .drop-down-content").bounding_box()
+            assert box
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+            page.keyboard.press("Escape")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        brand, nav = page.locator(".brand").bounding_box(), page.locator(".site-nav").bounding_box()
+        assert brand
+        assert nav
+        assert width > 700 or nav["y"] >= brand["y"] + brand["height"] - 4

@@ -35,6 +35,8 @@ def test_newest_changes_stand_first_and_no_more_than_some(client: Client, make_j
     assert page.index("Failed") < page.index("Queued")
     assert "Out of memory" in page
     assert "<b>portrait" not in page
+    change(make_job(metadata={"model": "owner/flux-trainer"}), "completed")
+    assert "<bdi>flux-trainer</bdi>" in client.get("/fragments/activity").content.decode()
     assert client.get("/activity").content.decode().count('<li class="happening"') == SHOWN_CHANGES
 
 

@@ -493,7 +493,7 @@ def test_fragments_are_never_cached_and_pages_always_revalidated(client: Client,
 
 
 def test_the_language_of_the_page_is_set(client: Client) -> None:
-    assert '<html lang="en" dir="ltr">' in text_of(client, "/")
+    assert '<html lang="en" dir="ltr" ' in text_of(client, "/")
 
 
 @pytest.mark.parametrize(
