@@ -111,6 +111,7 @@ def _sent(request: HttpRequest, uploads: ArchiveUploads) -> HttpResponse:
         _take_files(uploads, values)
         kept = _kept_archive(actor, uploads, values)
         if not form.is_valid():
+            wrong |= _broken_json(values)
             return _form(request, actor, values, wrong, 400, source, kept)
         done = submitting.submit(actor, _request(values, form.cleaned_data, source))
     except InvalidField as error:
@@ -184,6 +185,18 @@ def _request(values: dict[str, Any], cleaned: dict[str, Any], source: Material |
             )
         },
     )
+
+
+def _broken_json(values: dict[str, Any]) -> dict[str, str]:
+    """What cannot be read, to be told together with what else is wrong."""
+    found = {}
+    for field in ("config", "datasets"):
+        try:
+            if values[field].strip():
+                read_json(values[field], field)
+        except InvalidField as error:
+            found[field] = error.message
+    return found
 
 
 def _form(

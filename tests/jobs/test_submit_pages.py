@@ -141,6 +141,11 @@ def test_what_is_wrong_is_told_at_its_field_and_nothing_typed_is_lost(
     assert not DatasetArchive.objects.exists()
 
 
+def test_all_that_cannot_be_read_is_told_at_once(client: Client) -> None:
+    html = unescape(post(client, config="{", datasets="[", budget_usd="much").content.decode())
+    assert all(error_at(html, name) for name in ("config", "datasets", "budget_usd"))
+
+
 def test_archive_and_files_of_json_go_along_without_a_script(client: Client) -> None:
     content = zip_bytes(200_000)
     answer = post(
