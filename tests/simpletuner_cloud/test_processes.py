@@ -474,7 +474,7 @@ def test_a_token_given_to_the_sandbox_is_the_real_accounts_from_the_next_start_o
 
         def start() -> RunningProgram:
             running = up(**environment)
-            wait_until(lambda: running.said("Press Ctrl-C"), seconds=30, what="the banner")
+            wait_until(lambda: running.said("Press Ctrl-C"), seconds=60, what="the banner")
             return running
 
         def is_sandbox() -> bool:
@@ -487,8 +487,10 @@ def test_a_token_given_to_the_sandbox_is_the_real_accounts_from_the_next_start_o
         # A process that is started again stays in the store that the others are in.
         web = sandbox.pid_of("simpletuner_cloud.web")
         os.kill(web or 0, signal.SIGKILL)
-        wait_until(lambda: sandbox.pid_of("simpletuner_cloud.web") not in (None, web), seconds=5, what="the web server")
-        wait_until(lambda: answers(port), seconds=10, what="the web server's answer")
+        wait_until(
+            lambda: sandbox.pid_of("simpletuner_cloud.web") not in (None, web), seconds=20, what="the web server"
+        )
+        wait_until(lambda: answers(port), seconds=30, what="the web server's answer")
         assert is_sandbox()
         assert sandbox.end() == 0
 
