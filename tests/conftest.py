@@ -52,6 +52,7 @@ MakeSnapshot = Callable[..., JobSnapshot]
 # Files that take long, so that no process is left alone with one in the end; the first does not disturb the second.
 LONG_FILES = (
     "chaos/test_chaos.py",
+    "test_dispatch_crashes.py",
     "properties/test_store_machine.py",
     "test_two_nodes.py",
     "test_benchmarks.py",
