@@ -90,8 +90,9 @@ customElements.define(
       start.disabled = this.#state === "running";
       start.setAttribute("aria-busy", String(this.#state === "running"));
       start.querySelector("span").textContent = this.#state === "waiting" ? gettext("Try now") : gettext("Import history");
-      if (hadFocus && document.activeElement === document.body) {
-        // What was pressed is gone; whoever uses the keyboard goes on at what has taken its place.
+      if (hadFocus && (isOpen ? start.disabled : stop.hidden)) {
+        // What was pressed is gone, though some browsers move the focus from it only with their next frame; whoever uses
+        // the keyboard goes on at what has taken its place.
         (isOpen ? stop.querySelector("button") : start).focus();
       }
     }
