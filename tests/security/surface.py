@@ -15,6 +15,10 @@ PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 # What stands for the variable parts of addresses, by the name of the part.
 VALUES: dict[str, str] = {
     "provider": "replicate",
+    "name": "example-flux-lora",
+    "key_id": "1",
+    "upload_id": "1",
+    "archive": "1",
     "app_label": "jobs",
     "content_type_id": "1",
     "object_id": "1",
@@ -23,7 +27,7 @@ VALUES: dict[str, str] = {
     "url": "nowhere",
 }
 # Addresses that are no routes, by their beginning.
-REGEXES = {"^api(?:/.*)?$": "api/nowhere", "^(?P<app_label>": "jobs/", "(?P<url>.*)$": "nowhere"}
+REGEXES = {"^api(?:/": "api/nowhere", "^(?P<app_label>": "jobs/", "(?P<url>.*)$": "nowhere"}
 ADMIN_MODEL = re.compile(r"admin/(\w+)/(\w+)/")
 
 
