@@ -80,7 +80,7 @@ function goTo(path) {
 function rowLinks() {
   const rows = new Map();
   for (const link of document.querySelectorAll(ROW_LINK)) {
-    const row = link.closest("[data-key]");
+    const row = link.closest('[data-key^="job-"]');
     if (!rows.has(row)) {
       rows.set(row, link);
     }

@@ -247,6 +247,8 @@ def provider_troubles(rng: Random) -> list[tuple[str, tuple[Json, ...]]]:
         ("single jobs not found", (some("status", status=404, path="^/v1/(predictions|trainings)/", method="GET"),)),
         ("lists fail", (rule("status", status=502, path="^/v1/(predictions|trainings)$"),)),
         ("latency", (some("latency", seconds=round(rng.uniform(0.5, 4.0), 2)),)),
+        ("lost answers", (some("lost_answer"),)),
+        ("late lists", (some("late_list", seconds=6.0, path="^/v1/(predictions|trainings)$"),)),
         ("latency and resets", (some("latency", seconds=1.0), some("reset", probability=0.3))),
     ]
 

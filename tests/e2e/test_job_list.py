@@ -103,7 +103,7 @@ def test_one_menu_is_open_at_a_time(page: Page, web: str, make_job: MakeJob) -> 
     row(page, first).locator(".row-menu summary").press("Enter")
     expect(row(page, first).get_by_role("link", name="Charts")).to_be_visible()
     expect(row(page, second).get_by_role("link", name="Charts")).to_be_hidden()
-    page.locator("h2", has_text="Jobs").click()
+    page.get_by_role("heading", name="Jobs", exact=True).click()
     expect(row(page, first).get_by_role("link", name="Charts")).to_be_hidden()
 
 

@@ -83,7 +83,7 @@ def test_unclaimed_jobs_are_claimed_with_one_press_or_put_away(page: Page, web: 
     make_job()
     page.evaluate(LOOK_AGAIN)
     strip.get_by_role("button", name="Hide for a day").click()
-    expect(page.locator(".chips")).to_contain_text("Unclaimed 1")
+    expect(page.locator(".chips")).to_contain_text("Needs attention 1")
     expect(strip).to_have_count(0)
 
 
@@ -144,7 +144,8 @@ def test_every_target_is_large_enough_and_every_field_has_a_label(page: Page, we
             """() => [...document.querySelectorAll("main button, main input, main select, main summary, .strip button")]
               .filter((one) => one.type !== "hidden" && one.checkVisibility() && !one.closest(".visually-hidden"))
               .filter((one) => !one.classList.contains("visually-hidden"))
-              .filter((one) => one.getBoundingClientRect().height < 24 || one.getBoundingClientRect().width < 24)
+              .map((one) => one.closest("label") ?? one)
+                  .filter((one) => one.getBoundingClientRect().height < 24 || one.getBoundingClientRect().width < 24)
               .map((one) => one.outerHTML)"""
         )
         assert small == []

@@ -152,7 +152,7 @@ def test_strip_is_put_away_for_a_day_and_only_by_a_form(client: Client, make_job
     assert answer.headers["Location"] == "/"
     assert answer.cookies["unclaimed_snoozed"]["max-age"] == 86_400
     assert "nobody here claims" not in client.get("/").content.decode()
-    assert "Unclaimed" in client.get("/").content.decode()
+    assert "Needs attention" in client.get("/").content.decode()
 
 
 def test_strip_is_a_warning_where_several_share_an_account(make_job: MakeJob, settings: Settings) -> None:

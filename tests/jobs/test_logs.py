@@ -312,7 +312,7 @@ def test_job_that_ended_without_a_word_is_asked_for_until_that_is_believed(sandb
     job = ended(sandbox, minutes_ago=0.4, logs="")
     assert captured() == 1
     assert state_of(job) == ("live", True), "the log may still be on its way"
-    sandbox.change_job(job.job_id, completed_at=(timezone.now() - timedelta(seconds=61)).isoformat())
+    sandbox.change_job(job.job_id, completed_at=(timezone.now() - timedelta(seconds=65)).isoformat())
     assert captured(timedelta(seconds=70)) == 1
     assert state_of(job) == ("saved", False)
     log = logs.read_log(job.job_id)

@@ -162,7 +162,7 @@ def test_who_may_but_look_sees_no_forms_and_is_refused(client: Client, viewer: N
     job = submit(owner=get_user_model().objects.get(username="vera"))
     html = page(client)
     assert names(html) == ["mugs"]
-    assert "<form" not in html
+    assert 'action="/queue' not in html
     assert client.post(f"/queue/{action.replace('JOB', job.job_id)}", {"priority": "30"}).status_code == 403
     assert (entry_of(job).status, entry_of(job).priority_override) == ("pending", None)
 

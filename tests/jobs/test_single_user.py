@@ -17,8 +17,8 @@ OF_ACCOUNTS = ("django_session", "auth_group", "auth_permission", "jobs_apikey",
 @pytest.mark.parametrize(
     ("path", "queries"),
     [
-        ("/fragments/jobs", 4),
-        ("/fragments/metrics", 9),
+        ("/fragments/jobs", 7),
+        ("/fragments/metrics", 10),
         ("/fragments/jobs/{}", 5),
         ("/jobs/{}/saved.log", 2),
         ("/api/cloud/jobs", 2),
