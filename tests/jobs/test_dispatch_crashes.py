@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -64,6 +65,9 @@ def run_in_child(on_line: Callable[[Line], None], work: Callable[[], object]) ->
         work()
         sys.settrace(None)
         os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         # Whatever it was, the child must not go on as a second pytest.
         os._exit(1)
