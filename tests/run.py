@@ -1,8 +1,8 @@
 """The whole suite on SQLite, then on PostgreSQL what a database can change. ``make test`` calls this.
 
-What runs once only: what has no database at all (providers, checks of files), what looks at pages in a browser, and what
-holds requests, answers and secrets against their published shape, where the same code stands between both databases and
-the outside. Everything with SQL, locks, transactions or several processes runs on both.
+What runs once only: what has no database at all (providers, checks of files), what looks at pages in a browser, and
+what holds requests, answers and secrets against their published shape, where the same code stands between both
+databases and the outside. Everything with SQL, locks, transactions or several processes runs on both.
 
 Beyond the locked packages, which bring Redis and PostgreSQL, the tests use Chromium, curl and Node: they are installed
 where that is possible, and otherwise named. Nothing is skipped for want of a server or a program.

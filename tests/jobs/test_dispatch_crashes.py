@@ -65,9 +65,10 @@ def run_in_child(on_line: Callable[[Line], None], work: Callable[[], object]) ->
         work()
         sys.settrace(None)
         os._exit(0)
-    except BaseException:
+    except Exception:
         traceback.print_exc()
         sys.stderr.flush()
+        raise
     finally:
         # Whatever it was, the child must not go on as a second pytest.
         os._exit(1)

@@ -16,7 +16,9 @@ ACCOUNTS = {"SIMPLETUNER_ACCESS": "accounts"}
 
 
 def run(tmp_path: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name not in variables_read() | {"DJANGO_ALLOW_ASYNC_UNSAFE"}}
+    # The last one is what tests with a browser set for their own process.
+    ours = variables_read() | {"DJANGO_ALLOW_ASYNC_UNSAFE"}
+    clean = {name: value for name, value in os.environ.items() if name not in ours}
     clean |= {"SIMPLETUNER_CLOUD_HOME": str(tmp_path / "home"), "DJANGO_SETTINGS_MODULE": "simpletuner_cloud.settings"}
     return subprocess.run(
         [sys.executable, *command], env=clean | environment, cwd=ROOT, capture_output=True, text=True, timeout=60
