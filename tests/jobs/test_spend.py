@@ -1,5 +1,6 @@
 """What was spent, and by what (jobs.services.spend), and the page that shows it."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -83,7 +84,8 @@ def test_only_the_days_asked_for_are_read_by_an_index(make_job: MakeJob, group: 
             cursor.execute("SET LOCAL enable_seqscan = off")
             cursor.execute(f"EXPLAIN {query}")
         plan = " ".join(str(row) for row in cursor.fetchall())
-    assert "job_newest" in plan
+    # Several indexes begin with the time of creation, and PostgreSQL takes any of them, by what it knows of the table.
+    assert re.search(r"Index Cond: \(created_at >=|USING INDEX \w+ \(created_at>", plan), plan
 
 
 def test_page_costs_the_same_queries_for_any_number_of_jobs(client: Client, make_job: MakeJob) -> None:
