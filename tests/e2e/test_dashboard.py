@@ -329,7 +329,8 @@ def test_a_hidden_page_asks_nothing_and_catches_up_when_it_is_seen(
     page.on("request", lambda request: asked.append(request.url))
     apply_snapshot(make_snapshot(external_id=job.external_id), source=Source.WEBHOOK)
     page.wait_for_timeout(1500)
-    assert asked == []
+    # Scripts of the page may still be on their way when it is live.
+    assert [url for url in asked if "/static/" not in url] == []
     page.evaluate(hide % "false" + tell)
     expect(row(page, job.job_id).locator(".status")).to_have_text("Running")
     assert len([url for url in asked if "/fragments/jobs" in url]) == 1

@@ -146,7 +146,8 @@ def test_charts_are_drawn_when_they_come_into_view_and_move_nothing(
     height = page.evaluate("document.documentElement.scrollHeight")
     page.locator("day-charts").scroll_into_view_if_needed()
     expect(page.locator("day-charts canvas")).to_have_count(2)
-    assert page.evaluate("window.shift") == 0
+    # A time that grows by a digit shifts the words beside it by 0.0002; charts that push others shift by far more.
+    assert page.evaluate("window.shift") < 0.001
     assert abs(page.evaluate("document.documentElement.scrollHeight") - height) < 60
     drawing = page.get_by_role("img", name="Jobs by status: 30 jobs in 30 days")
     box = drawing.bounding_box()
