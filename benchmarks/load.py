@@ -58,19 +58,19 @@ class Client:
             self._writer = None
 
 
-async def load(url: str, path: Callable[[], str], *, clients: int, seconds: float) -> Answers:
-    """Let so many clients ask again and again, each as soon as it has its answer."""
+async def load(url: str, path: Callable[[int], str], *, clients: int, seconds: float) -> Answers:
+    """Let so many clients ask again and again, each as soon as it has its answer, for the ``path`` of its number."""
     answers = Answers()
     deadline = time.perf_counter() + seconds
 
-    async def ask() -> None:
+    async def ask(number: int) -> None:
         client = Client(url)
         while time.perf_counter() < deadline:
-            await timed(client, path(), answers)
+            await timed(client, path(number), answers)
         client.close()
 
     started = time.perf_counter()
-    await asyncio.gather(*(ask() for _ in range(clients)))
+    await asyncio.gather(*(ask(number) for number in range(clients)))
     answers.duration = time.perf_counter() - started
     return answers
 

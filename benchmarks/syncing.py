@@ -68,7 +68,7 @@ def poll(stack: Stack, sizes: Sizes) -> Iterator[Result]:
 
     def read_lists() -> None:
         while not is_over.is_set():
-            seen.append(asyncio.run(load(stack.url, lambda: PAGE, clients=CLIENTS // 4, seconds=0.5)))
+            seen.append(asyncio.run(load(stack.url, lambda _client: PAGE, clients=CLIENTS // 4, seconds=0.5)))
 
     readers = threading.Thread(target=read_lists)
     readers.start()

@@ -21,6 +21,7 @@ django: Any = Utf8Requests(get_wsgi_application())
 from jobs.api.webhooks import PATH as WEBHOOKS_PATH  # noqa: E402
 from jobs.stream import EventStream  # noqa: E402
 from simpletuner_cloud.recent_answers import RecentAnswers  # noqa: E402
+from simpletuner_cloud.shared_answers import SharedAnswers  # noqa: E402
 from simpletuner_cloud.upload_bodies import UploadBodies  # noqa: E402
 from simpletuner_cloud.webhook_bodies import WebhookBodies  # noqa: E402
 from simpletuner_cloud.wsgi_lane import WsgiLane  # noqa: E402
@@ -59,7 +60,7 @@ class WebApplication:
 
     def __init__(self) -> None:
         self._events = EventStream()
-        self._lists = WsgiLane(django, threads=LIST_THREADS, name="list")
+        self._lists = SharedAnswers(WsgiLane(django, threads=LIST_THREADS, name="list"), at_once=LIST_THREADS)
         self._pages = WsgiLane(django, threads=PAGE_THREADS, name="page")
         self._provider_calls = RecentAnswers(WsgiLane(django, threads=PROVIDER_THREADS, name="provider"))
         self._webhooks = WebhookBodies(WSGIMiddleware(django, workers=WEBHOOK_THREADS))

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from simpletuner_cloud import correlation
+from simpletuner_cloud.shared_answers import is_for_all
 
 PATH = re.compile(r"/api/cloud/jobs/[^/]{1,128}/inline-progress/?\Z")
 # Added to the five seconds within which all pages get the same progress.
@@ -73,7 +74,7 @@ class RecentAnswers:
 
         try:
             await self._application(scope, receive, note)
-            answer.is_good = _is_whole(answer.messages)
+            answer.is_good = is_for_all(answer.messages) and answer.messages[0]["status"] == 200
         finally:
             answer.given_at = time.monotonic()
             answer.is_there.set()
@@ -90,13 +91,6 @@ def _may_be_shared(scope: HTTPScope) -> bool:
 
 def _is_fresh(answer: _Recent) -> bool:
     return time.monotonic() - answer.given_at < FRESH_SECONDS
-
-
-def _is_whole(messages: list[dict[str, Any]]) -> bool:
-    """Whether it is one good answer, and nobody's in particular."""
-    if len(messages) != 2 or messages[0].get("status") != 200 or messages[1].get("more_body"):
-        return False
-    return not any(name == b"set-cookie" for name, _ in messages[0]["headers"])
 
 
 async def _repeat(answer: _Recent, scope: HTTPScope, send: ASGISendCallable) -> None:

@@ -20,8 +20,9 @@ from jobs.views.login import administration_login
 static_lazy = lazy(static, str)
 
 urlpatterns = [
-    path("", include("jobs.urls")),
+    # First what is asked for most: a path is held against each pattern before its own.
     path("api/cloud/", include("jobs.api.urls")),
+    path("", include("jobs.urls")),
     path("api/queue", QueueListView.as_view(), name="api-queue"),
     path("api/queue/", include("jobs.api.queue_urls")),
     path("api/configs", ConfigListView.as_view(), name="api-configs"),

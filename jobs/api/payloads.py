@@ -51,9 +51,9 @@ def job_payloads(jobs: JobQuerySet) -> list[dict[str, Any]]:
     return _with_positions(_rows(jobs))
 
 
-def job_page(jobs: JobQuerySet, limit: int) -> tuple[list[dict[str, Any]], tuple[datetime, int] | None]:
-    """The first ``limit`` jobs of a queryset, and the place after the last; ``None``: nothing comes after it."""
-    rows = _rows(jobs[: limit + 1])
+def job_page(found: Sequence[tuple[Any, ...]], limit: int) -> tuple[list[dict[str, Any]], tuple[datetime, int] | None]:
+    """The first ``limit`` of rows of ``COLUMNS``, and the place after the last; ``None``: nothing comes after it."""
+    rows = _named(found)
     page = rows[:limit]
     last = (cast("datetime", _time(page[-1]["created_at"])), page[-1]["pk"]) if len(rows) > limit else None
     return _with_positions(page), last
@@ -78,7 +78,11 @@ def _rows(jobs: JobQuerySet) -> list[dict[str, Any]]:
         return []
     with connections[jobs.db].cursor() as cursor:
         cursor.execute(sql, parameters)
-        return [dict(zip(COLUMNS, row, strict=True)) for row in cursor.fetchall()]
+        return _named(cursor.fetchall())
+
+
+def _named(rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
 def _time(value: datetime | str | None) -> datetime | None:

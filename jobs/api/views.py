@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from jobs import access
 from jobs.api import serializers
 from jobs.api.base import ApiView, OpenView, checked
+from jobs.api.list_page import FILTERS, list_query, list_rows
 from jobs.api.log_serializers import FollowedLog, LogQuery
 from jobs.api.payloads import job_page, job_payloads
 from jobs.api.renderers import JsonRenderer, TextRenderer
@@ -48,13 +49,13 @@ class JobListView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List jobs, newest first. With ``sync_active`` the active ones are refreshed before (SPEC A4)."""
-        query = checked(serializers.JobListQuery, request.query_params)
+        query = list_query(request.META.get("QUERY_STRING", ""))
         refreshed = sync.refresh_for_list(query["provider"] or None) if query["sync_active"] else None
-        filters = {name: query[name] for name in ("provider", "status", "job_type") if query[name]}
-        jobs = UnifiedJob.objects.visible_to(self.actor).filter(**filters)
-        if query["cursor"]:
-            jobs = jobs.older_than(*query["cursor"])
-        page, place = job_page(jobs.newest_first()[query["offset"] :], query["limit"])
+        filters = {name: query[name] for name in FILTERS if query[name]}
+        limit = query["limit"]
+        # One more than is shown: it tells whether another page follows.
+        rows = list_rows(self.actor, filters, query["cursor"] or None, offset=query["offset"], limit=limit + 1)
+        page, place = job_page(rows, limit)
         body: dict[str, Any] = {
             "jobs": page,
             "total": job_counts.total(self.actor, **filters),

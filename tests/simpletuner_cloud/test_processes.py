@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -378,6 +379,24 @@ def test_static_files_are_collected_again_only_after_a_change(settings: Settings
     (source / "page.css").write_text("body { margin: 0 }")
     startup.collect_static_files()
     assert (root / "page.css").read_text() == "body { margin: 0 }"
+
+
+def test_collected_are_the_files_that_pages_ask_for_and_scripts_import_each_other_by_hash(
+    settings: Settings, tmp_path: Path
+) -> None:
+    storage = {"BACKEND": "simpletuner_cloud.storage.HashedModulesStorage"}
+    settings.STORAGES = settings.STORAGES | {"staticfiles": storage}
+    settings.STATIC_ROOT = root = tmp_path / "static"
+    startup.collect_static_files()
+    names = json.loads((root / "staticfiles.json").read_text())["paths"]
+    assert "drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js" in names
+    assert not [name for name in names if name.startswith("rest_framework") or "redoc" in name]
+    main = root / names["js/main.js"]
+    imported = re.findall(r'import"\./([^"]+)"', main.read_text())
+    assert imported
+    for name in imported:
+        assert (main.parent / name).is_file()
+        assert re.search(r"\.[0-9a-f]{12}\.js$", name), "else a browser would keep the old script after an update"
 
 
 Up = Callable[..., RunningProgram]
