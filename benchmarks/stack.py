@@ -123,8 +123,16 @@ def fill_store(count: int) -> None:
 
 def resident_mb(pid: int) -> float:
     """Resident memory of a process."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
+    return _megabytes(Path(f"/proc/{pid}/status"), "VmRSS:")
+
+
+def proportional_mb(pid: int) -> float:
+    """Resident memory of a process, where it counts of what it shares with others only its part."""
+    return _megabytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
+
+
+def _megabytes(path: Path, name: str) -> float:
+    return int(next(line for line in path.read_text().splitlines() if line.startswith(name)).split()[1]) / 1024
 
 
 def _prepare() -> None:
