@@ -1,17 +1,28 @@
 """Small pieces of markup that many templates share."""
 
+import secrets
+from functools import lru_cache
+
 from django import template
 from django.contrib.auth.models import User
 from django.template import Context
+from django.template.loader import get_template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from jobs.presentation.accounts import role_label
 from jobs.presentation.formats import Moment
+from jobs.presentation.job_rows import JobRow
 from jobs.presentation.look import Look
 from jobs.services.accounts import role_of
 
 register = template.Library()
+
+# Some twenty pages of the list.
+KEPT_ROWS = 1000
+# Stands in kept markup for the token of whoever is shown it. Nobody can write it into the name of a job.
+TOKEN_PLACE = secrets.token_hex(16)
 
 
 @register.simple_tag
@@ -58,3 +69,16 @@ def running_duration(text: str, since: str) -> SafeString:
 def account_role(user: object) -> str:
     """The role of who looks at the page; nothing for nobody."""
     return role_label(role_of(user)) if isinstance(user, User) else ""
+
+
+@register.simple_tag(takes_context=True)
+def job_row(context: Context, row: JobRow) -> SafeString:
+    """A line of the job list."""
+    markup = _row_markup(get_language(), context.get("look") or Look(), row)
+    return SafeString(markup.replace(TOKEN_PLACE, str(context.get("csrf_token", ""))))
+
+
+@lru_cache(maxsize=KEPT_ROWS)
+def _row_markup(_language: str, look: Look, row: JobRow) -> str:
+    """The same for equal rows: every open page fetches its list at every event, and nearly all rows are as before."""
+    return get_template("jobs/_job_row.html").render({"row": row, "look": look, "csrf_token": TOKEN_PLACE})
