@@ -22,6 +22,6 @@ class JobsConfig(AppConfig):
         post_delete.connect(actors.forget_owner, sender=settings.AUTH_USER_MODEL)
         registry.govern_calls(call_governor.CallGovernor)
         registry.use_credentials(token_source.stored_token)
-        for observer in (telemetry.count_provider_call, provider_calls.note_clock):
+        for observer in (telemetry.count_provider_call, provider_calls.note_clock, provider_calls.note_count):
             if observer not in call_governor.observers:
                 call_governor.observers.append(observer)

@@ -83,6 +83,7 @@ urlpatterns = [
     path("queue/<str:job_id>/send-again", queue.send_again, name="queue-send-again"),
     path("fragments/queue", queue.queue_fragment, name="fragment-queue"),
     path("look", look.change_look, name="look"),
+    path("notices/<str:key>/snooze", look.snooze_notice, name="notice-snooze"),
     path("login", login.log_in, name="login"),
     path("logout", login.log_out, name="logout"),
     path("account", account.account, name="account"),

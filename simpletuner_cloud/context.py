@@ -9,7 +9,9 @@ from django.utils.functional import SimpleLazyObject
 
 from jobs import access
 from jobs.access import CONFIGURE_PROVIDERS, NOBODY, Actor
+from jobs.presentation import notices as strip
 from jobs.presentation.look import look_of
+from jobs.presentation.notices import Notice
 from jobs.presentation.unclaimed import SNOOZE_COOKIE, UnclaimedStrip, unclaimed_strip
 from jobs.services.provider_tokens import TokenStanding, token_standing
 
@@ -65,6 +67,16 @@ def unclaimed(request: HttpRequest) -> dict[str, Any]:
         return unclaimed_strip(actor, is_snoozed=SNOOZE_COOKIE in request.COOKIES) if actor else None
 
     return {"unclaimed_strip": strip}
+
+
+def notices(request: HttpRequest) -> dict[str, Any]:
+    """``notices``: what is not well, without what this browser has put away; looked for only where a template asks."""
+
+    def found() -> list[Notice]:
+        actor = getattr(request, "actor", None)
+        return strip.notices(actor, snoozed=strip.snoozed_keys(request.COOKIES)) if actor else []
+
+    return {"notices": SimpleLazyObject(found)}
 
 
 def look(request: HttpRequest) -> dict[str, Any]:

@@ -216,6 +216,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "simpletuner_cloud.context.deployment",
                 "simpletuner_cloud.context.unclaimed",
+                "simpletuner_cloud.context.notices",
                 "simpletuner_cloud.context.access_of",
                 "simpletuner_cloud.context.look",
             ]

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from jobs.access import VIEW_ALL, Actor
 from jobs.presentation.job_rows import hardware_labels
-from jobs.presentation.list_state import MINE, SORTS, ListState
+from jobs.presentation.list_state import MINE, SORTS, ListState, owner_word
 from jobs.services.job_filters import owners_of_jobs
 from providers import names
 
@@ -58,7 +58,7 @@ def list_options(state: ListState, actor: Actor) -> ListOptions:
 def _owners(state: ListState, actor: Actor) -> list[Option]:
     if settings.SINGLE_USER or not actor.can(VIEW_ALL):
         return []
-    people = {name: name for name in owners_of_jobs(actor)}
+    people = {owner_word(name): name for name in owners_of_jobs(actor)}
     return _options({"": _("Everyone"), MINE: _("Mine")} | people, state.owner)
 
 

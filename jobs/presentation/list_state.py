@@ -13,7 +13,8 @@ from jobs.services.job_filters import ATTENTIONS
 from providers import names
 
 MAXIMUM_QUERY_CHARACTERS = 200
-MAXIMUM_NAME_CHARACTERS = 150
+# Of an account at most, and the sign that may stand before it.
+MAXIMUM_NAME_CHARACTERS = 151
 MAXIMUM_PAGE_DIGITS = 9
 # A page has no more rows than this, nor can it ask for more to be kept.
 MAXIMUM_ROWS = 50
@@ -30,9 +31,21 @@ GROUPS: Mapping[str, frozenset[str]] = {
 NEWEST, OLDEST = "newest", "oldest"
 SORTS = (NEWEST, OLDEST, "started", "duration", "cost", "progress")
 MINE, EVERYONE = "mine", "everyone"
+# Stands before the name of an account that would mean something else without it.
+ACCOUNT = "@"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PLACE = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
+
+
+def owner_word(account: str) -> str:
+    """How an address names an account, so that none is taken for one of the words."""
+    return f"{ACCOUNT}{account}" if account in (MINE, EVERYONE) or account.startswith(ACCOUNT) else account
+
+
+def account_named(owner: str) -> str:
+    """The account that ``owner_word`` named."""
+    return owner.removeprefix(ACCOUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +74,9 @@ class Place:
 class ListState:
     """Everything that the address of the list holds. ``notes`` say what in it was not understood.
 
-    ``owner`` is ``mine``, the name of an account, or empty for everyone. A page is told by its number, or by the job
-    ``after`` or ``before`` which it stands in the order that is shown. ``shown``: the rows that a reader has before
-    them, which are to stay where they are.
+    ``owner`` is ``mine``, what ``owner_word`` makes of an account, or empty for everyone. A page is told by its
+    number, or by the job ``after`` or ``before`` which it stands in the order that is shown. ``shown``: the rows that a
+    reader has before them, which are to stay where they are.
     """
 
     status: str = ""

@@ -13,7 +13,7 @@ from jobs.lifecycle import JobStatus
 from jobs.models import JobQuerySet, UnifiedJob
 from jobs.presentation.job_rows import JobRow, job_rows
 from jobs.presentation.list_pages import PAGE_ROWS, Page, read_page
-from jobs.presentation.list_state import ACTIVE_FILTER, GROUPS, MINE, ListState, Place
+from jobs.presentation.list_state import ACTIVE_FILTER, GROUPS, MINE, ListState, Place, account_named
 from jobs.services import job_filters, provider_accounts
 from jobs.services.job_filters import ANY_ATTENTION, UNCLAIMED, JobFilters
 
@@ -59,7 +59,8 @@ class Paging:
 class Listing:
     """The list, ready to be shown. ``emptiness`` tells apart why there are no rows: filter, first, provider.
 
-    ``news``: what the list would show otherwise if it were read anew; empty if nothing.
+    ``news``: what the list would show otherwise if it were read anew; empty if nothing. ``export``: the query string of
+    the same jobs as a file, in the order that was asked for, which a page may be too small for.
     """
 
     state: ListState
@@ -69,6 +70,7 @@ class Listing:
     news: str
     notes: tuple[str, ...]
     emptiness: str
+    export: str
 
     @property
     def selectable(self) -> int:
@@ -109,6 +111,7 @@ def listing(state: ListState, actor: Actor, now: datetime | None = None) -> List
         news=_news(jobs, page, state.shown) if state.shown else "",
         notes=page.state.notes,
         emptiness="" if rows else _emptiness(state, counts, actor),
+        export=replace(page.state, sort=state.sort, page=1, after=None, before=None).parameters,
     )
 
 
@@ -118,10 +121,11 @@ def filters_of(state: ListState, actor: Actor) -> tuple[ListState, JobFilters]:
     if state.owner == MINE:
         owner_id = actor.user_id
     elif state.owner:
-        owner_id = job_filters.find_owner(actor, state.owner)
+        owner_id = job_filters.find_owner(actor, account_named(state.owner))
         if owner_id is None:
             note = (
-                _("There is no account “%(name)s”: showing everyone's jobs.") % {"name": state.owner[:40]}
+                _("There is no account “%(name)s”: showing everyone's jobs.")
+                % {"name": account_named(state.owner)[:40]}
                 if actor.can(VIEW_ALL)
                 else _("You see your own jobs only.")
             )

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from jobs.circuit_breaker import BreakerState
 from jobs.models import PollCycle
@@ -14,7 +15,7 @@ from jobs.policy import PollingPolicy
 from jobs.presentation.formats import Moment, duration, moment
 from jobs.presentation.statuses import StatusBadge
 from jobs.services import provider_accounts, webhook_facts
-from jobs.services.call_governor import BreakerFacts
+from jobs.services.call_governor import BreakerFacts, CallsLeft, calls_left
 from jobs.services.polling import current_policy
 from jobs.services.provider_accounts import ProviderOverview
 from jobs.services.provider_config import ConfigSource, provider_config
@@ -59,6 +60,8 @@ class ProviderCard:
     held_until: Moment | None
     clock: str
     calls_per_minute: int
+    calls_left: str
+    own_count: str
     status_page: str
     cycles: list[Cycle]
 
@@ -99,6 +102,8 @@ def _card(overview: ProviderOverview, now: datetime) -> ProviderCard:
         held_until=_held_until(state.breaker, now),
         clock=_clock(state.clock_ahead_seconds),
         calls_per_minute=settings.PROVIDER_CALLS_PER_MINUTE,
+        calls_left=_calls_left(calls_left(overview.name)),
+        own_count=_own_count(state.calls_left, overview.label),
         status_page=_status_page(overview.name),
         cycles=[
             Cycle(
@@ -163,6 +168,32 @@ def _breaker(facts: BreakerFacts) -> str:
     if facts.state is BreakerState.CLOSED and facts.resting_until:
         return _("The provider asked us to slow down")
     return words[facts.state]
+
+
+def _calls_left(left: CallsLeft | None) -> str:
+    """Nothing for a provider that is not asked at all."""
+    if left is None:
+        return ""
+    if left.waiting:
+        return ngettext(
+            "none at once; %(count)s call waits for its turn",
+            "none at once; %(count)s calls wait for their turn",
+            left.waiting,
+        ) % {"count": left.waiting}
+    facts = {"now": left.now, "burst": left.burst, "time": duration(max(left.full_in_seconds, 1.0))}
+    if left.now >= left.burst:
+        return _("%(now)s of %(burst)s at once") % facts
+    return _("%(now)s of %(burst)s at once; all again in %(time)s") % facts
+
+
+def _own_count(left: int | None, provider: str) -> str:
+    if left is None:
+        return ""
+    return ngettext(
+        "%(provider)s itself counts %(count)s more after the last one",
+        "%(provider)s itself counts %(count)s more after the last one",
+        left,
+    ) % {"provider": provider, "count": left}
 
 
 def _held_until(facts: BreakerFacts, now: datetime) -> Moment | None:

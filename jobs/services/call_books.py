@@ -71,6 +71,17 @@ class Place:
     short_seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What a budget has left just now. ``calls``: that may go out at once; negative for those that wait their turn."""
+
+    calls: float
+
+    def full_in_seconds(self, budget: Budget) -> float:
+        """How long it takes until all calls of a burst are there again, if none goes out."""
+        return max(budget.burst - self.calls, 0.0) / budget.per_second
+
+
 class Book(Protocol):
     """One account's counts. Methods raise ``redis.RedisError`` if the book is in Redis and Redis is away."""
 
@@ -79,6 +90,9 @@ class Book(Protocol):
 
     def look(self) -> Place:
         """Read the breaker and the clock; takes nothing."""
+
+    def left(self, budget: Budget) -> Left:
+        """Tell what is left of the budget; takes nothing."""
 
     def replace(self, expected: str, breaker: str) -> bool:
         """Store the breaker if ``expected`` still stands there; whether it did."""
@@ -107,6 +121,13 @@ class SharedBook:
         pipeline.time()
         breaker, (seconds, microseconds) = pipeline.execute()
         return Place(breaker=breaker or "", now=seconds + microseconds / 1e6)
+
+    def left(self, budget: Budget) -> Left:
+        pipeline = coordination.hasty_client().pipeline(transaction=False)
+        pipeline.hmget(self._key("bucket"), "tokens", "at")
+        pipeline.time()
+        (tokens, at), (seconds, microseconds) = pipeline.execute()
+        return _left(budget, tokens, at, seconds + microseconds / 1e6)
 
     def replace(self, expected: str, breaker: str) -> bool:
         return bool(_script(REPLACE)(keys=[self._key("breaker")], args=[expected, breaker, KEPT_SECONDS]))
@@ -144,6 +165,10 @@ class OwnBook:
     def look(self) -> Place:
         return Place(breaker=self._breaker, now=time.time())
 
+    def left(self, budget: Budget) -> Left:
+        with self._guard:
+            return _left(budget, self._tokens, self._at, time.time())
+
     def replace(self, expected: str, breaker: str) -> bool:
         with self._guard:
             if self._breaker != expected:
@@ -153,6 +178,13 @@ class OwnBook:
 
     def hold_back(self, call: str, seconds: float) -> None:
         self._spent[call] = time.time() + seconds
+
+
+def _left(budget: Budget, tokens: str | float | None, at: str | float | None, now: float) -> Left:
+    """As ``TAKE`` reckons it."""
+    if tokens is None or at is None:
+        return Left(calls=budget.burst)
+    return Left(calls=min(budget.burst, float(tokens) + max(now - float(at), 0.0) * budget.per_second))
 
 
 def _script(text: str) -> Script:

@@ -5,6 +5,7 @@ is away, every process learns for itself.
 """
 
 import hashlib
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ import structlog
 from django.conf import settings
 
 from jobs.circuit_breaker import Breaker, BreakerState
-from jobs.services.call_books import Book, Budget, OwnBook, SharedBook
+from jobs.services.call_books import Book, Budget, Left, OwnBook, SharedBook
 from providers import registry
 from providers.calls import CallReport
 from providers.errors import (
@@ -60,6 +61,20 @@ class BreakerFacts:
     until: datetime | None = None
     reason: str = ""
     resting_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallsLeft:
+    """A provider's calls, for people. ``now``: that may go out at once, of ``burst``; ``full_in_seconds``: until then.
+
+    ``waiting``: calls that have a place already and go out when it comes.
+    """
+
+    now: int
+    waiting: int
+    burst: int
+    per_minute: int
+    full_in_seconds: float
 
 
 class CallGovernor:
@@ -203,6 +218,23 @@ def breaker_state(name: str) -> BreakerFacts:
         until=_time(breaker.until),
         reason=breaker.reason,
         resting_until=_time(breaker.rest_until) if breaker.is_resting(place.now) else None,
+    )
+
+
+def calls_left(name: str) -> CallsLeft | None:
+    """What is left of a provider's calls, without taking any; ``None`` if it is not configured. Asks only Redis."""
+    try:
+        account = _account(name, registry.get_token(name))
+    except ProviderNotConfigured:
+        return None
+    budget = Budget(per_minute=settings.PROVIDER_CALLS_PER_MINUTE)
+    left: Left = _with_book(account, lambda book: book.left(budget))
+    return CallsLeft(
+        now=max(math.floor(left.calls), 0),
+        waiting=max(math.ceil(-left.calls), 0),
+        burst=int(budget.burst),
+        per_minute=budget.per_minute,
+        full_in_seconds=left.full_in_seconds(budget),
     )
 
 

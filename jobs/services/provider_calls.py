@@ -33,6 +33,8 @@ logger = structlog.get_logger(__name__)
 
 # What this process last heard of the providers' clocks. It is told to the others with the next success.
 _clocks_ahead: dict[str, float] = {}
+# And of the calls that they themselves say are left.
+_counts_left: dict[str, int] = {}
 
 # These say something of the request, not of the provider: it was reached, and it answered.
 ANSWERS = (RemoteJobNotFound, ProviderRejected)
@@ -43,6 +45,7 @@ class ProviderState:
     """How a provider's last calls went, and whether it is asked at present.
 
     ``clock_ahead_seconds``: by how much its clock is ahead of ours; negative if it is behind.
+    ``calls_left``: by its own count after the last call that it answered; ``None`` if it does not say.
     """
 
     last_success_at: datetime | None = None
@@ -50,6 +53,7 @@ class ProviderState:
     last_error: str = ""
     breaker: BreakerFacts = field(default_factory=BreakerFacts)
     clock_ahead_seconds: float = 0.0
+    calls_left: int | None = None
 
     @property
     def resting_until(self) -> datetime | None:
@@ -82,7 +86,13 @@ def asking(name: str) -> Iterator[Provider]:
 def note_success(name: str) -> None:
     """Remember that the provider answered."""
     ahead = _clocks_ahead.get(name, 0.0)
-    _note(name, {"last_success_at": timezone.now().isoformat(), "clock_ahead_seconds": round(ahead, 1)})
+    facts: dict[Any, Any] = {
+        "last_success_at": timezone.now().isoformat(),
+        "clock_ahead_seconds": round(ahead, 1),
+    }
+    if name in _counts_left:
+        facts["calls_left"] = _counts_left[name]
+    _note(name, facts)
 
 
 def note_clock(name: str, report: CallReport) -> None:
@@ -91,9 +101,16 @@ def note_clock(name: str, report: CallReport) -> None:
         _clocks_ahead[name] = report.clock_ahead_seconds
 
 
+def note_count(name: str, report: CallReport) -> None:
+    """Remember how many calls the provider says are left."""
+    if report.remaining is not None:
+        _counts_left[name] = report.remaining
+
+
 def forget_clocks() -> None:
-    """Drop what this process has heard of the providers' clocks."""
+    """Drop what this process has heard of the providers' clocks and counts."""
     _clocks_ahead.clear()
+    _counts_left.clear()
 
 
 def note_failure(name: str, error: ProviderError) -> None:
@@ -123,6 +140,7 @@ def provider_state(name: str) -> ProviderState:
         last_error=facts.get("last_error", ""),
         breaker=breaker,
         clock_ahead_seconds=float(facts.get("clock_ahead_seconds", 0.0)),
+        calls_left=int(facts["calls_left"]) if "calls_left" in facts else None,
     )
 
 

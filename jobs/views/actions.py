@@ -14,7 +14,6 @@ from jobs.access import SYNC
 from jobs.lifecycle import JobStatus
 from jobs.models import UnifiedJob
 from jobs.presentation.job_page import job_page
-from jobs.presentation.notices import notices
 from jobs.services import audit, cancelling, history_walk, sync
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
 from jobs.services.sync import Discovery
@@ -92,7 +91,7 @@ def cancel_job(request: HttpRequest, job_id: str) -> HttpResponse:
     if not page.can_cancel:
         messages.info(request, _("There is nothing to cancel: the job is %(status)s.") % {"status": page.status.label})
         return redirect("job", job_id)
-    return render(request, "jobs/cancel.html", {"job": page, "notices": notices(actor)})
+    return render(request, "jobs/cancel.html", {"job": page})
 
 
 def discovery_message(done: Discovery) -> str:

@@ -6,7 +6,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from jobs.presentation.activity import recent_activity
-from jobs.presentation.notices import notices
 from jobs.services.activity import LARGEST_ID, news_after
 from jobs.views.actor import actor_of
 
@@ -18,7 +17,7 @@ LONGEST_ID = 18
 def activity(request: HttpRequest) -> HttpResponse:
     """The newest changes of jobs that one may see."""
     actor = actor_of(request)
-    return render(request, "jobs/activity.html", {"activity": recent_activity(actor), "notices": notices(actor)})
+    return render(request, "jobs/activity.html", {"activity": recent_activity(actor)})
 
 
 @require_safe

@@ -13,7 +13,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from jobs.access import SUBMIT, VIEW_OWN, Actor
 from jobs.presentation.new_job import as_text
-from jobs.presentation.notices import notices
 from jobs.presentation.stored_configs import config_rows
 from jobs.services import training_configs
 from jobs.services.training_configs import ConfigNotFound, get_config, may_change
@@ -31,7 +30,7 @@ def config_list(request: HttpRequest) -> HttpResponse:
     """Everything that is kept."""
     actor = _allowed(request, VIEW_OWN)
     rows = config_rows(training_configs.stored_configs(), actor, timezone.now())
-    context = {"rows": rows, "may_submit": actor.can(SUBMIT), "notices": notices(actor_of(request))}
+    context = {"rows": rows, "may_submit": actor.can(SUBMIT)}
     return render(request, "jobs/configs.html", context)
 
 
@@ -81,7 +80,7 @@ def delete_config(request: HttpRequest, name: str) -> HttpResponse:
         return _gone(request, error)
     if not may_change(actor, kept):
         raise PermissionDenied
-    return render(request, "jobs/config_delete.html", {"config": kept, "notices": notices(actor_of(request))})
+    return render(request, "jobs/config_delete.html", {"config": kept})
 
 
 def _allowed(request: HttpRequest, permission: str) -> Actor:
@@ -128,7 +127,6 @@ def _form(
         "is_new": is_new,
         "can_change": can_change,
         "may_submit": actor_of(request).can(SUBMIT),
-        "notices": notices(actor_of(request)),
     }
     return render(request, "jobs/config_edit.html", context, status=status)
 

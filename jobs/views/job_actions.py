@@ -15,7 +15,6 @@ from jobs.access import Actor
 from jobs.models import UnifiedJob
 from jobs.presentation.formats import money
 from jobs.presentation.job_page import job_page
-from jobs.presentation.notices import notices
 from jobs.presentation.unclaimed import SNOOZE_COOKIE, SNOOZE_SECONDS
 from jobs.services import budgets, claiming, deleting
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
@@ -45,7 +44,7 @@ def delete_job(request: HttpRequest, job_id: str) -> HttpResponse:
     if not page.rights.can_delete:
         messages.info(request, _("Only jobs that have ended can be deleted, by whoever may cancel them."))
         return redirect("job", job_id)
-    return render(request, "jobs/delete.html", {"job": page, "notices": notices(actor_of(request))})
+    return render(request, "jobs/delete.html", {"job": page})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -1,7 +1,6 @@
 """What can be done with the list as a whole: take it along as a file, and cancel what was selected in it."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
@@ -18,10 +17,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from jobs.models import UnifiedJob
 from jobs.presentation.job_csv import MOST_ROWS, csv_chunks
 from jobs.presentation.job_rows import job_rows
-from jobs.presentation.list_pages import MOST_SORTED_ROWS
-from jobs.presentation.list_state import NEWEST, ListState
+from jobs.presentation.list_state import ListState
 from jobs.presentation.listing import filters_of, narrowed
-from jobs.presentation.notices import notices
 from jobs.services import audit, cancelling, job_filters
 from jobs.services.cancelling import MOST_AT_ONCE
 from jobs.views.actions import back_to
@@ -31,14 +28,12 @@ from jobs.views.actor import actor_of
 @require_safe
 @never_cache
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """Every job that the list's address is about, as a CSV file; the oldest of more than can be sent are left out."""
+    """Every job that the list's address is about, as a CSV file; of more than can be sent, the last are left out."""
     actor, now = actor_of(request), timezone.now()
     state, filters = filters_of(ListState.read(request.GET), actor)
     if request.method == "GET":
         audit.record(actor, "jobs.export", filters=state.parameters)
     jobs = narrowed(job_filters.matching(actor, filters), state, now)
-    if not state.has_places and jobs[MOST_SORTED_ROWS : MOST_SORTED_ROWS + 1].exists():
-        state = replace(state, sort=NEWEST)
     part = f"-first-{MOST_ROWS}" if jobs[MOST_ROWS : MOST_ROWS + 1].exists() else ""
     chunks = csv_chunks(jobs, state, now)
     response = StreamingHttpResponse(
@@ -65,7 +60,7 @@ def cancel_selected(request: HttpRequest) -> HttpResponse:
         return back_to(request, reverse("dashboard"))
     if "count" in request.POST:
         messages.error(request, _("Nothing was cancelled: type the number of jobs."))
-    context = {"rows": rows, "count": len(rows), "next": request.POST.get("next", ""), "notices": notices(actor)}
+    context = {"rows": rows, "count": len(rows), "next": request.POST.get("next", "")}
     return render(request, "jobs/cancel_selected.html", context)
 
 

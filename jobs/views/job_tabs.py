@@ -17,7 +17,6 @@ from jobs.presentation.job_cost import job_cost
 from jobs.presentation.job_events import job_events
 from jobs.presentation.log_states import log_badge
 from jobs.presentation.log_text import TAIL_LINES
-from jobs.presentation.notices import notices
 from jobs.presentation.series_table import series_tables
 from jobs.services.lookup import JobNotFound, get_job
 from jobs.services.series import stored_series
@@ -155,6 +154,5 @@ def _page(request: HttpRequest, job: UnifiedJob, tab: str, template: str, contex
         "job": presented.job_page(job, actor=actor_of(request)),
         "tabs": tabs.job_tabs(job.job_id, tab),
         "tab_label": tabs.LABELS[tab],
-        "notices": notices(actor_of(request)),
     }
     return render(request, template, shared | context)

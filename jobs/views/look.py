@@ -1,11 +1,14 @@
-"""The form for how pages look."""
+"""The forms for how pages look: theme and times, and warnings that were read."""
+
+from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from jobs.presentation.look import CHOICES
+from jobs.presentation.notices import KEY, SNOOZE_PREFIX, SNOOZE_SECONDS
 from jobs.views.actions import back_to
 
 KEPT_SECONDS = 365 * 24 * 3600
@@ -24,3 +27,28 @@ def change_look(request: HttpRequest) -> HttpResponse:
                     name, word, max_age=KEPT_SECONDS, secure=request.is_secure(), httponly=True, samesite="Lax"
                 )
     return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def snooze_notice(request: HttpRequest, key: str) -> HttpResponse:
+    """Put one warning away for an hour, in this browser, and return to the page that it stood on."""
+    if KEY.fullmatch(key) is None:
+        raise Http404
+    response = back_to(request, _page_before(request))
+    if request.method == "POST":
+        response.set_cookie(
+            f"{SNOOZE_PREFIX}{key}",
+            "1",
+            max_age=SNOOZE_SECONDS,
+            secure=request.is_secure(),
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
+
+
+def _page_before(request: HttpRequest) -> str:
+    """The strip is a fragment, which does not know the page that it stands on; the browser does."""
+    page = urlsplit(request.headers.get("Referer", ""))
+    is_ours = page.netloc == request.get_host() and page.path.startswith("/") and not page.path.startswith("//")
+    return f"{page.path}?{page.query}" if is_ours and page.query else page.path if is_ours else reverse("dashboard")

@@ -17,7 +17,6 @@ from jobs.presentation.list_state import ListState
 from jobs.presentation.listing import listing
 from jobs.presentation.log_states import log_badge
 from jobs.presentation.metric_cards import metric_cards
-from jobs.presentation.notices import notices
 from jobs.services.lookup import JobNotFound, get_job
 from jobs.services.trends import has_jobs
 from jobs.views.actor import actor_of, needs
@@ -31,7 +30,7 @@ fresh = cache_control(private=True, no_cache=True)
 def dashboard(request: HttpRequest) -> HttpResponse:
     """The list of jobs and the numbers above it."""
     actor = actor_of(request)
-    context = _list_context(request) | {"metrics": metric_cards(actor), "notices": notices(actor)}
+    context = _list_context(request) | {"metrics": metric_cards(actor)}
     context["options"] = list_options(context["listing"].state, actor)
     walk = history_import() if actor.can(SYNC) else HistoryImport()
     context |= {"import": walk, "has_trends": has_jobs(actor)}
@@ -64,7 +63,7 @@ def metrics_fragment(request: HttpRequest) -> HttpResponse:
 @never_cache
 def notices_fragment(request: HttpRequest) -> HttpResponse:
     """What is not well, alone."""
-    return render(request, "jobs/_notices.html", {"notices": notices(actor_of(request))})
+    return render(request, "jobs/_notices.html")
 
 
 @require_safe

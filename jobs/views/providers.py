@@ -11,7 +11,6 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from jobs.access import CONFIGURE_PROVIDERS
-from jobs.presentation.notices import notices
 from jobs.presentation.providers_page import providers_page
 from jobs.services import provider_accounts, provider_options, provider_tokens
 from jobs.services.lookup import InvalidState
@@ -115,5 +114,5 @@ def set_webhook(request: HttpRequest, provider: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, *, refused: dict[str, str] | None = None, status: int = HTTPStatus.OK) -> HttpResponse:
-    context = {"page": providers_page(), "refused": refused or {}, "notices": notices(actor_of(request))}
+    context = {"page": providers_page(), "refused": refused or {}}
     return render(request, "jobs/providers.html", context, status=status)

@@ -14,7 +14,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 from jobs import access
 from jobs.models import UnifiedJob
 from jobs.presentation import queue_page as presented
-from jobs.presentation.notices import notices
 from jobs.services import audit, cancelling, queue_actions, queue_limits
 from jobs.services.dispatch import processor
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
@@ -31,7 +30,7 @@ def queue(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "jobs/queue.html",
-        _context(request) | {"limits": presented.limits(), "notices": notices(actor_of(request))},
+        _context(request) | {"limits": presented.limits()},
     )
 
 

@@ -9,7 +9,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_safe
 
-from jobs.presentation.notices import notices
 from jobs.presentation.spend_page import period_of, spend_page
 from jobs.services import cost_limits
 from jobs.views.actor import actor_of
@@ -21,7 +20,7 @@ from providers.errors import UnknownProvider
 def spend(request: HttpRequest) -> HttpResponse:
     """What was spent, by day, provider and hardware."""
     page = spend_page(actor_of(request), period_of(request.GET.get("days", "")), timezone.now())
-    return render(request, "jobs/spend.html", {"spend": page, "notices": notices(actor_of(request))})
+    return render(request, "jobs/spend.html", {"spend": page})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -16,7 +16,6 @@ from jobs.access import CHANGE_LIMITS, SUBMIT, Actor
 from jobs.archive_uploads import REFUSALS, ArchiveUploads
 from jobs.models import DatasetArchive, UnifiedJob
 from jobs.presentation import new_job as presented
-from jobs.presentation.notices import notices
 from jobs.services import archives, retrying, submitting
 from jobs.services.cost_limits import CostLimitReached
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
@@ -220,7 +219,6 @@ def _form(
         "archive_limit": presented.archive_limit(),
         "archive_limit_bytes": archives.MAX_ARCHIVE_BYTES,
         "may_set_priority": actor.can(CHANGE_LIMITS),
-        "notices": notices(actor_of(request)),
     }
     return render(request, "jobs/new.html", context, status=status)
 

@@ -5,7 +5,6 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from jobs.presentation.notices import notices
 from jobs.presentation.trends import day_charts
 from jobs.views.actor import actor_of
 
@@ -15,7 +14,7 @@ from jobs.views.actor import actor_of
 def trends(request: HttpRequest) -> HttpResponse:
     """Costs and endings, day by day."""
     actor = actor_of(request)
-    return render(request, "jobs/trends.html", {"charts": day_charts(actor), "notices": notices(actor)})
+    return render(request, "jobs/trends.html", {"charts": day_charts(actor)})
 
 
 @require_safe

@@ -9,10 +9,12 @@ export class RequestError extends Error {
   /**
    * @param {string} message
    * @param {number} status 0 if the server was not reached
+   * @param {string} [id] by which the server's log knows the request
    */
-  constructor(message, status) {
+  constructor(message, status, id = "") {
     super(message);
     this.status = status;
+    this.id = id;
   }
 }
 
@@ -77,7 +79,7 @@ async function send(url, init, signal) {
     location.assign(`${meta("login")}?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   if (!response.ok && response.type !== "opaqueredirect") {
-    throw new RequestError(await reason(response), response.status);
+    throw new RequestError(await reason(response), response.status, response.headers.get("X-Correlation-ID") ?? "");
   }
   return response;
 }

@@ -15,15 +15,19 @@ import "./elements/live-duration.js";
 import "./elements/live-fragment.js";
 import "./elements/local-time.js";
 import "./elements/log-view.js";
+import "./elements/refresh-trouble.js";
 import "./elements/relative-time.js";
 import "./elements/row-menu.js";
+import "./elements/status-announcer.js";
 import "./elements/sync-button.js";
 import "./elements/toast-stack.js";
 import "./elements/view-settings.js";
+import { tellOfBudgets } from "./budget-news.js";
 import { LiveUpdates } from "./live/updates.js";
 import { startShortcuts } from "./shortcuts.js";
 
 startShortcuts();
+tellOfBudgets();
 const chip = document.querySelector("connection-chip");
 if (chip) {
   const [eventsUrl, refreshUrl, reader] = ["events", "refresh", "reader"].map((name) => chip.getAttribute(name));

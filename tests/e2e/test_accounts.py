@@ -106,12 +106,9 @@ def test_page_whose_session_has_ended_leads_to_the_login(log_in: LogIn, make_acc
     ada = make_account("ada", "researcher")
     page = log_in(ada)
     is_live(page)
+    # Begun before, as the page may leave of its own accord at any time from then on.
+    page.evaluate("setInterval(() => document.dispatchEvent(new Event('visibilitychange')), 300)")
     User.objects.filter(pk=ada.pk).update(is_active=False)
-    # Not waited for: what it leads to is another page.
-    page.evaluate(
-        "() => { import(document.querySelector('script[type=module]').src.replace('main.js', 'api.js'))"
-        ".then((api) => api.getHTML('/fragments/jobs').catch(() => {})); }"
-    )
     page.wait_for_url("**/login?next=%2F")
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 

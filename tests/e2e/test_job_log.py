@@ -457,3 +457,116 @@ def test_without_a_script_the_end_of_the_log_can_be_read(browser: Browser, web: 
         expect(page.get_by_role("button", name=name)).to_have_count(0)
     expect(page.get_by_role("searchbox")).to_have_count(0)
     context.close()
+
+
+def test_times_of_lines_are_hidden_and_shown(page: Page, web: str, make_job: MakeJob, complaints: list[str]) -> None:
+    lines = (
+        "2026-11-25T08:00:00.123Z begins",
+        "[2026-11-25 08:00:01] [INFO] \x1b[32mgoes\x1b[0m on",
+        "11/25/2026 08:00:02 - INFO - a logger",
+        "08:00:03 short",
+        "3 of 4 at 08:00",
+    )
+    log = opened(page, web, ended_with(make_job, "\n".join(lines) + "\n"))
+    button = page.get_by_role("button", name="Times")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("t")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    expect(log.locator("[data-line] .log-text")).to_have_text(
+        ["begins", "[INFO] goes on", "INFO - a logger", "short", "3 of 4 at 08:00"]
+    )
+    expect(log.locator(".ansi-fg-2")).to_have_text("goes")
+    button.click()
+    expect(log.locator("[data-line] .log-text").first).to_have_text("2026-11-25T08:00:00.123Z begins")
+
+
+def test_switches_that_a_log_has_no_use_for_are_off_and_say_so(page: Page, web: str, make_job: MakeJob) -> None:
+    log = opened(page, web, ended_with(make_job, numbered(5)))
+    for name in ("No times", "No groups"):
+        expect(page.get_by_role("button", name=name)).to_be_disabled()
+    page.keyboard.press("t")
+    page.keyboard.press("e")
+    expect(log.locator("[data-line]")).to_have_count(5)
+
+
+def test_groups_and_bars_are_folded_and_unfolded(
+    page: Page, web: str, make_job: MakeJob, complaints: list[str]
+) -> None:
+    bars = [f"Steps: {number}%|██    | {number}/100 [00:0{number}<01:00]" for number in range(6)]
+    lines = ["start", "::group::Setup", "one", "two", "::endgroup::", *bars, "Validation: 10%|█   | 1/10", "end"]
+    log = opened(page, web, ended_with(make_job, "\n".join(lines) + "\n"))
+    expect(log.locator(".log-fold")).to_have_count(2)
+    page.keyboard.press("e")
+    expect(page.get_by_role("button", name="Fold")).to_have_attribute("aria-pressed", "true")
+    shown = log.locator("[data-line] .log-text")
+    # Of a bar its last drawing stays; lines keep their numbers.
+    expect(shown).to_have_text(["start", "::group::Setup", bars[5], "Validation: 10%|█   | 1/10", "end"])
+    assert log.locator("[data-line]").evaluate_all("lines => lines.map(({dataset}) => dataset.line)") == [
+        *("1", "2", "11", "12", "13")
+    ]
+    expect(page.locator(".log-standing")).to_contain_text("5 of 13 lines")
+    log.locator(".log-fold").first.click()
+    expect(shown).to_have_count(8)
+    log.locator(".log-fold").first.click()
+    expect(shown).to_have_count(5)
+    # A line's address leads to it also where it was folded away.
+    page.evaluate("location.hash = '#L3'")
+    expect(log.locator('[data-line="3"]')).to_have_class(re.compile("is-chosen"))
+    expect(shown).to_have_count(13)
+
+
+def test_bars_that_go_on_stay_folded(
+    page: Page, sandbox: RunningSandbox, web: str, make_snapshot: MakeSnapshot
+) -> None:
+    bars = [f"Steps: {number}%|██    | {number}/100\n" for number in range(6)]
+    job = running(sandbox, make_snapshot, "".join(bars[:3]))
+    log = opened(page, web, job)
+    page.keyboard.press("e")
+    shown = log.locator("[data-line] .log-text")
+    expect(shown).to_have_text([bars[2].strip()])
+    sandbox.change_job(job, logs="".join(bars))
+    expect(shown).to_have_text([bars[5].strip()], timeout=ASKED_AGAIN)
+
+
+def test_key_downloads_what_was_saved(page: Page, web: str, make_job: MakeJob) -> None:
+    opened(page, web, ended_with(make_job, numbered(3)))
+    with page.expect_download() as download:
+        page.keyboard.press("d")
+    assert download.value.path().read_text() == numbered(3)
+
+
+def test_a_log_higher_than_a_browser_can_draw_is_reached_to_its_end(page: Page, web: str, make_job: MakeJob) -> None:
+    # 600,000 lines are 11 million pixels; the scroller is 8 million high.
+    log = opened(page, web, ended_with(make_job, "x\n" * 599_999 + "last\n"))
+    assert log.evaluate("log => log.scrollHeight") < 8_100_000
+    expect(log.locator('[data-line="600000"]')).to_be_visible()
+    assert lines_in_view(log)[-1] == 600_000
+    # A turn of the wheel moves the lines by as many pixels as ever.
+    log.hover()
+    for _ in range(3):
+        before = lines_in_view(log)[0]
+        page.mouse.wheel(0, -400)
+        page.wait_for_timeout(300)
+        height = log.locator("[data-line]").first.evaluate("line => line.offsetHeight")
+        assert abs(before - lines_in_view(log)[0] - 400 / height) <= 1
+    # A drag goes through all of it.
+    for share in (0.5, 0.25, 0.0):
+        log.evaluate("(log, share) => { log.scrollTop = (log.scrollHeight - log.clientHeight) * share; }", share)
+        page.wait_for_timeout(400)
+        assert abs(lines_in_view(log)[0] - 600_000 * share) < 600
+    assert lines_in_view(log)[0] == 1
+    page.evaluate("location.hash = '#L400000'")
+    expect(log.locator('[data-line="400000"]')).to_be_visible()
+    assert 400_000 in lines_in_view(log)
+    # What stands at the scroller's own beginning is not the log's: one can go on upwards from there.
+    page.evaluate("location.hash = '#L300'")
+    page.wait_for_timeout(400)
+    log.hover()
+    for _ in range(12):
+        page.mouse.wheel(0, -600)
+        page.wait_for_timeout(120)
+    page.wait_for_timeout(300)
+    assert lines_in_view(log)[0] == 1
+    page.keyboard.press("End")
+    page.wait_for_timeout(300)
+    assert lines_in_view(log)[-1] == 600_000

@@ -1,5 +1,6 @@
 """Cancelling, unclaimed jobs, budgets and spend in a browser."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -61,10 +62,16 @@ def test_used_up_budget_is_seen_on_an_open_page_and_ends_the_job(page: Page, web
     expect(page.locator("connection-chip")).to_contain_text("Live")
     budgets.watch()
     expect(page.get_by_text("80 % of the budget used")).to_be_visible()
+    toasts = page.locator(".toast-text")
+    expect(toasts).to_have_text([re.compile("has used 80 % of its budget")])
     UnifiedJob.objects.filter(pk=job.pk).update(budget_usd=Decimal("5.00"))
     budgets.watch()
     expect(page.locator(".job-title .status")).to_have_text("Cancelling…")
     expect(page.get_by_text("Budget reached: cancel sent").first).to_be_visible()
+    expect(toasts.nth(1)).to_have_text(re.compile(r"^Budget of .+ reached: cancel sent$"))
+    page.locator("activity-bell summary").click()
+    expect(page.locator(".bell-messages li")).to_have_count(2)
+    page.keyboard.press("Escape")
     pursue_cancellations()
     expect(page.locator(".job-title .status")).to_have_text("Cancelled")
     expect(page.locator(".timeline")).to_contain_text("noticed by: Budget")

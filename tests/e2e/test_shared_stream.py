@@ -130,6 +130,42 @@ def test_leader_that_falls_silent_is_replaced(context: BrowserContext, web: str,
     is_live(leader)
 
 
+def test_leader_that_nobody_sees_hands_over_and_hears_everything_when_it_is_seen_again(
+    context: BrowserContext, web: str, make_job: MakeJob, end: End
+) -> None:
+    first, second = make_job(), make_job()
+    leader, other = context.new_page(), context.new_page()
+    asked: list[Page] = []
+    context.on("request", lambda request: asked.append(request.frame.page) if STREAM in request.url else None)
+
+    def says(tab: Page, job: UnifiedJob, status: str) -> None:
+        expect(tab.locator(f'tr[data-key="job-{job.job_id}"] .status')).to_have_text(status)
+
+    leader.clock.install()
+    for tab in (leader, other):
+        tab.goto(web)
+        is_live(tab)
+    look = "value => { Object.defineProperty(document, 'hidden', {value, configurable: true});"
+    look += "document.dispatchEvent(new Event('visibilitychange')); }"
+    leader.evaluate(look, True)
+    end(first, "completed")
+    says(other, first, "Completed")
+    assert set(asked) == {leader}
+    # A page that nobody has seen for a minute leaves.
+    leader.clock.fast_forward(61_000)
+    wait_for(other, lambda: other in asked)
+    is_live(other)
+    count = asked.count(leader)
+    end(second, "failed")
+    says(other, second, "Failed")
+    says(leader, second, "Running")
+    leader.evaluate(look, False)
+    is_live(leader)
+    says(leader, second, "Failed")
+    # It listens again, and does not take the stream back.
+    assert asked.count(leader) == count
+
+
 def test_each_tab_has_its_own_stream_where_there_are_no_locks(
     context: BrowserContext, web: str, streams: list[str]
 ) -> None:

@@ -1,6 +1,7 @@
 """The bell, the toasts and the keys, in a real browser."""
 
 import re
+from functools import partial
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -60,6 +61,63 @@ def test_messages_that_have_gone_by_are_kept_below_the_bell(page: Page, web: str
     page.reload()
     page.locator("activity-bell summary").click()
     expect(page.locator(".bell-messages li")).to_contain_text(text)
+
+
+def test_message_stays_while_it_is_pointed_at_or_has_the_focus(page: Page, web: str) -> None:
+    page.clock.install()
+    page.goto(web)
+    page.get_by_role("button", name="Sync", exact=True).click()
+    toast = page.locator(".toast")
+    expect(toast).to_have_count(1)
+    toast.get_by_role("button").focus()
+    page.clock.fast_forward(60_000)
+    expect(toast).to_have_count(1)
+    toast.hover()
+    # The focus goes elsewhere while the pointer still rests on it.
+    toast.get_by_role("button").blur()
+    page.clock.fast_forward(60_000)
+    expect(toast).to_have_count(1)
+    toast.get_by_role("button").focus()
+    page.mouse.move(0, 0)
+    page.clock.fast_forward(60_000)
+    expect(toast).to_have_count(1)
+    toast.get_by_role("button").blur()
+    page.clock.fast_forward(7000)
+    expect(toast).to_have_count(1)
+    page.clock.fast_forward(2000)
+    expect(toast).to_have_count(0)
+
+
+def test_changes_are_told_at_most_once_in_ten_seconds(
+    page: Page, web: str, make_job: MakeJob, make_snapshot: MakeSnapshot
+) -> None:
+    jobs = [make_job(config_name=f"job {number}") for number in range(6)]
+    page.clock.install()
+    page.goto(web)
+    is_live(page)
+    page.evaluate(
+        """() => {
+          window.told = [];
+          const place = document.querySelector("status-announcer");
+          new MutationObserver(() => window.told.push(place.textContent)).observe(place, { childList: true });
+        }"""
+    )
+    end = partial(make_snapshot, status="completed")
+    apply_snapshot(end(external_id=jobs[0].external_id), source=Source.POLLER)
+    page.wait_for_function("() => window.told.length === 1")
+    assert page.evaluate("window.told") == ["job 0: Completed"]
+    for job in jobs[1:]:
+        apply_snapshot(end(external_id=job.external_id), source=Source.POLLER)
+    expect(page.locator("tr.job .status", has_text="Completed")).to_have_count(6)
+    page.wait_for_timeout(2500)
+    assert len(page.evaluate("window.told")) == 1
+    page.clock.fast_forward(10_000)
+    page.wait_for_function("() => window.told.length === 2")
+    last = page.evaluate("window.told")[1]
+    assert last.count("Completed") == 3
+    assert last.endswith("2 more jobs changed")
+    page.clock.fast_forward(60_000)
+    assert len(page.evaluate("window.told")) == 2
 
 
 def test_bell_is_a_link_without_script(browser: Browser, web: str) -> None:

@@ -15,7 +15,7 @@ from jobs import circuit_breaker, coordination
 from jobs.circuit_breaker import CALLS_WITHOUT_ANSWER, BreakerState
 from jobs.services import call_governor, provider_accounts, sync
 from jobs.services.call_books import Book, Budget, OwnBook, SharedBook
-from jobs.services.call_governor import CallGovernor, breaker_state, checking
+from jobs.services.call_governor import CallGovernor, breaker_state, calls_left, checking
 from jobs.services.provider_calls import provider_state
 from providers import registry
 from providers.calls import CallReport
@@ -364,3 +364,30 @@ def test_threads_that_report_at_once_lose_nothing(place: str) -> None:
     for thread in threads:
         thread.join()
     assert breaker_state("replicate").state is BreakerState.OPEN
+
+
+def test_what_is_left_is_told_without_taking_any(place: str, settings: Settings) -> None:
+    settings.PROVIDER_CALLS_PER_MINUTE = 60
+    full = calls_left("replicate")
+    assert full is not None
+    assert (full.now, full.burst, full.per_minute, full.waiting) == (12, 12, 60, 0)
+    asked = governor(registry.get_token("replicate"))
+    for _ in range(5):
+        asked.admit(*LISTS)
+    found = [calls_left("replicate") for _ in range(20)]
+    assert {left.now for left in found if left is not None} <= {7, 8}
+    left = found[-1]
+    assert left is not None
+    assert left.full_in_seconds == pytest.approx(5 / 0.8, abs=1.5)
+    # As many are left as go out, and one that came meanwhile at most.
+    admitted = 0
+    with pytest.raises(ProviderRateLimited):  # noqa: PT012
+        while admitted < 12:
+            asked.admit(*LISTS)
+            admitted += 1
+    assert admitted in (left.now, left.now + 1)
+
+
+def test_nothing_is_left_of_a_provider_that_is_not_configured(settings: Settings) -> None:
+    settings.PROVIDERS = {}
+    assert calls_left("replicate") is None

@@ -239,6 +239,21 @@ def test_owners_are_for_those_who_see_everybodys_jobs(people: Callable[[str], Cl
     assert 'name="owner"' not in ada.get("/").content.decode()
 
 
+def test_accounts_may_be_named_like_the_words_of_the_filter(
+    people: Callable[[str], Client], make_account: MakeAccount, make_job: MakeJob
+) -> None:
+    for name in ("mine", "everyone", "@mine"):
+        make_job(config_name=f"of-{name}", owner=make_account(name, "researcher"))
+    lead = people("lead")
+    page = lead.get("/").content.decode()
+    for name in ("mine", "everyone", "@mine"):
+        option = re.search(rf'<option value="([^"]*)">{name}</option>', page)
+        assert option is not None
+        assert names_of(lead, f"/?owner={option[1]}") == [f"of-{name}"]
+    assert names_of(lead, "/?owner=mine") == []
+    assert len(names_of(lead, "/?owner=everyone")) == 6
+
+
 def test_another_ones_rows_are_not_shown_by_their_keys(people: Callable[[str], Client]) -> None:
     keys = ",".join(str(pk) for pk in UnifiedJob.objects.values_list("pk", flat=True))
     assert names_of(people("ada"), f"/fragments/jobs?shown={keys}") == ["of-ada"]
@@ -289,6 +304,24 @@ def test_a_long_file_is_read_in_pieces_and_ends_where_it_must(
     assert len(chunks) == 4
     monkeypatch.setattr("jobs.presentation.job_csv.MOST_ROWS", 3)
     assert sum(chunk.count("\n") for chunk in csv_chunks(UnifiedJob.objects.all(), ListState(sort=sort), NOW)) == 4
+
+
+def test_the_file_keeps_its_order_where_the_page_can_not(
+    client: Client, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.presentation.list_pages.MOST_SORTED_ROWS", 2)
+    monkeypatch.setattr("jobs.presentation.job_csv.ROWS_AT_ONCE", 2)
+    costs = ("2", None, "9", "5", "7")
+    for cost in costs:
+        make_job(config_name=f"cost-{cost}", cost_usd=cost and Decimal(cost))
+    html = client.get("/?sort=cost&page=1").content.decode()
+    assert "shown by age only" in html
+    address = re.search(r'href="(/jobs\.csv[^"]*)" data-export', html)
+    assert address is not None
+    ordered = [f"cost-{cost}" for cost in ("9", "7", "5", "2", None)]
+    assert [row["name"] for row in rows_of(client.get(unescape(address[1])))] == ordered
+    monkeypatch.setattr("jobs.presentation.job_csv.MOST_ROWS", 3)
+    assert [row["name"] for row in rows_of(client.get("/jobs.csv?sort=cost"))] == ordered[:3]
 
 
 def test_the_server_streams_the_file_without_holding_up_others(make_job: MakeJob) -> None:

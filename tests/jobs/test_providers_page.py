@@ -1,5 +1,7 @@
 """The page on providers: what it tells, and its forms, which work without script."""
 
+import re
+
 import pytest
 import responses
 from django.conf import settings
@@ -7,6 +9,9 @@ from django.test import Client
 
 from jobs.models import AuditEntry, PollCycle, ProviderCredential, ProviderSettings
 from jobs.services import provider_calls
+from jobs.services.call_governor import CallGovernor
+from providers import registry
+from providers.calls import CallReport
 from providers.errors import ProviderUnavailable
 from tests.conftest import MakeAccount
 from tests.jobs.conftest import REAL_TOKEN
@@ -29,6 +34,19 @@ def test_page_tells_how_calls_and_rounds_went(client: Client) -> None:
     for words in ("It stumbled.", "Not reached", "One was missed.", "<td>7</td>", "Closed: calls go out"):
         assert words in page
     assert "https://status.invalid/" in page
+
+
+def test_page_tells_how_many_calls_are_left_and_takes_none(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "PROVIDER_CALLS_PER_MINUTE", 60)
+    asked = CallGovernor("replicate", registry.get_token("replicate"))
+    asked.admit("GET", "/v1/trainings")
+    report = CallReport(method="GET", route="/v1/trainings", seconds=0.1, status=200, remaining=2998, reset_seconds=1)
+    asked.report(report)
+    provider_calls.note_success("replicate")
+    for _ in range(5):
+        page = said(client)
+    assert re.search(r"Left: 1[12] of 12 at once", page)
+    assert "Replicate itself counts 2998 more after the last one" in page
 
 
 def test_token_of_the_environment_is_told_by_its_end_and_has_no_form(client: Client, live: RunningSandbox) -> None:

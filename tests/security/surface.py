@@ -17,6 +17,7 @@ VALUES: dict[str, str] = {
     "provider": "replicate",
     "name": "example-flux-lora",
     "key_id": "1",
+    "key": "workers",
     "upload_id": "1",
     "archive": "1",
     "app_label": "jobs",

@@ -1,6 +1,6 @@
 // <day-charts src>: draws the tables of days inside; with `src` it fetches them when it comes into view.
 import { getHTML } from "../api.js";
-import { on } from "../bus.js";
+import { emit, on } from "../bus.js";
 import { morphChildren } from "../morph.js";
 
 const READ_AGAIN_MS = 10 * 60_000;
@@ -36,6 +36,7 @@ customElements.define(
       });
       sizes.observe(this);
       on("look", () => this.#draw(), signal);
+      on("retry", () => this.hasAttribute("failed") && this.#load(), signal);
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw(), { signal });
       const onVisible = () => !document.hidden && this.#isSeen && this.#drawn.length === 0 && this.#load();
       document.addEventListener("visibilitychange", onVisible, { signal });
@@ -62,8 +63,12 @@ customElements.define(
           const html = await getHTML(src);
           this.#erase();
           morphChildren(part(this, "charts"), new DOMParser().parseFromString(html, "text/html").body);
-        } catch {
-          // What is shown stays; the connection chip tells of a server that is away.
+          this.removeAttribute("failed");
+          emit("refresh-done", { source: this });
+        } catch (error) {
+          // What is shown stays; where there is nothing yet, a link leads to it.
+          this.setAttribute("failed", "");
+          emit("refresh-failed", { source: this, error });
           return;
         }
       }

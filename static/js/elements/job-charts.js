@@ -1,6 +1,7 @@
 // <job-charts src overview>: what a job's log says of loss, learning rate and speed, drawn, and in numbers below.
 // `overview` is the id of the fragment that knows the job's status.
 import { getJSON } from "../api.js";
+import { emit, on } from "../bus.js";
 import { Chart, shortNumber } from "../charts/chart.js";
 import { fill, gettext, language } from "../i18n.js";
 
@@ -33,6 +34,7 @@ customElements.define(
         part(this, name).addEventListener("click", (event) => this.#toggle(event.currentTarget), { signal });
       }
       document.addEventListener("visibilitychange", () => !document.hidden && this.#load(), { signal });
+      on("retry", () => this.#load(), signal);
       this.#load();
     }
 
@@ -55,10 +57,11 @@ customElements.define(
         if (!signal.aborted) {
           isFinal = answer.is_final;
           this.#show(answer);
+          emit("refresh-done", { source: this });
         }
       } catch (error) {
         if (!signal.aborted) {
-          part(this, "standing").textContent = error.message;
+          emit("refresh-failed", { source: this, error });
         }
       }
       clearTimeout(this.#timer);
@@ -78,6 +81,7 @@ customElements.define(
         const xs = told.map(({ x }) => x);
         const ys = told.map((point) => point[section.dataset.series]);
         part(section, "drawing").hidden = told.length === 0;
+        part(section, "drawing").removeAttribute("data-waits");
         part(section, "numbers").hidden = told.length === 0;
         part(section, "nothing").hidden = told.length > 0;
         if (told.length > 0) {

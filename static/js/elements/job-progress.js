@@ -4,6 +4,7 @@
 import { getJSON } from "../api.js";
 import { emit } from "../bus.js";
 import { everySecond, serverNow } from "../clock.js";
+import { flash } from "../flash.js";
 import { percent, roughDuration, spokenTimeLeft } from "../format.js";
 import { outdated } from "../freshness.js";
 import { fill, gettext } from "../i18n.js";
@@ -99,13 +100,23 @@ customElements.define(
         this.#part("line").title = line;
       }
       if (stage !== null) {
-        this.#write("stage", STAGES[stage] ?? stage);
+        this.#showStage(STAGES[stage] ?? stage);
       }
       const bar = this.#part("bar");
       if (progress !== null && bar) {
         bar.value = progress;
         this.#expectFinish(progress);
         this.#showFigures(bar);
+      }
+    }
+
+    /** As the server will say it with the next refresh, so that the cell does not light up again. */
+    #showStage(words) {
+      const cell = this.closest(".cell-progress[data-state]");
+      this.#write("stage", words);
+      if (cell instanceof HTMLElement && cell.dataset.state !== words) {
+        cell.dataset.state = words;
+        flash(cell);
       }
     }
 

@@ -4,6 +4,8 @@
 // presses `data-shows-news`, or did something that asks for it (`news-wanted`).
 import { getHTML } from "../api.js";
 import { emit, on } from "../bus.js";
+import { flashChanges, statesOf } from "../flash.js";
+import { gettext } from "../i18n.js";
 import { morphChildren } from "../morph.js";
 
 // A burst of events costs one refresh in this time; more of it while the server is slow, so that many open pages do not
@@ -11,8 +13,8 @@ import { morphChildren } from "../morph.js";
 const LEAST_GAP_MS = 500;
 const MOST_GAP_MS = 5000;
 const GAP_PER_ANSWER = 5;
-const FLASH_MS = 1600;
-const MOST_FLASHES = 12;
+// What comes sooner is there before anybody has read that it is on its way.
+const SAY_SO_AFTER_MS = 400;
 
 customElements.define(
   "live-fragment",
@@ -76,13 +78,19 @@ customElements.define(
       this.#lastStart = start;
       const sequence = ++this.#sequence;
       const isWithNews = this.#wantsNews;
+      const notice = setTimeout(() => this.#say(sequence), SAY_SO_AFTER_MS);
       let html;
       try {
         html = await getHTML(this.#address);
-      } catch {
-        // What is shown stays; the connection chip tells of a server that is away.
+      } catch (error) {
+        // What is shown stays, and is said to be old.
+        if (this.isConnected) {
+          emit("refresh-failed", { source: this, error });
+        }
         return;
       } finally {
+        clearTimeout(notice);
+        this.#sayNoMore(sequence);
         this.#gap = Math.min(Math.max((performance.now() - start) * GAP_PER_ANSWER, LEAST_GAP_MS), MOST_GAP_MS);
       }
       // A reply that was overtaken by a later one tells old news.
@@ -93,6 +101,7 @@ customElements.define(
       const hadFocus = isWithNews && document.activeElement?.matches("[data-shows-news]");
       this.#wantsNews = this.#wantsNews && !isWithNews;
       this.#patch(html);
+      emit("refresh-done", { source: this });
       if (hadFocus) {
         // What was pressed is gone; the reader goes on with what it brought.
         this.querySelector("[data-row] a")?.focus();
@@ -100,33 +109,25 @@ customElements.define(
       emit("refreshed", { id: this.id });
     }
 
+    /** That it is on its way, beside what is shown. */
+    #say(sequence) {
+      if (sequence === this.#sequence) {
+        this.setAttribute("aria-busy", "true");
+        this.dataset.updating = gettext("Updating…");
+      }
+    }
+
+    #sayNoMore(sequence) {
+      if (sequence === this.#sequence) {
+        this.removeAttribute("aria-busy");
+        delete this.dataset.updating;
+      }
+    }
+
     #patch(html) {
       const before = statesOf(this);
       morphChildren(this, new DOMParser().parseFromString(html, "text/html").body);
-      flash(this, before);
+      flashChanges(this, before);
     }
   },
 );
-
-function statesOf(root) {
-  return new Map(
-    [...root.querySelectorAll("[data-key][data-state]")].map((element) => [element.dataset.key, element.dataset.state]),
-  );
-}
-
-/** Let what has changed light up once. */
-function flash(root, before) {
-  if (before.size === 0 || matchMedia("(prefers-reduced-motion: reduce)").matches) {
-    return;
-  }
-  const changed = [...root.querySelectorAll("[data-key][data-state]")].filter(
-    (element) => before.get(element.dataset.key) !== element.dataset.state,
-  );
-  for (const element of changed.slice(0, MOST_FLASHES)) {
-    const light = getComputedStyle(element).getPropertyValue("--warning-wash").trim() || "Mark";
-    element.animate([{ backgroundColor: light }, { backgroundColor: "transparent" }], {
-      duration: FLASH_MS,
-      easing: "ease-out",
-    });
-  }
-}

@@ -36,8 +36,10 @@ customElements.define(
       this.#view.start(signal);
       this.#bookmark = "0";
       this.#hasLoaded = false;
+      scroller.setAttribute("aria-busy", "true");
       this.#status = this.#currentStatus();
       on("refreshed", () => this.#onRefreshed(), signal);
+      on("retry", () => this.#load(), signal);
       document.addEventListener("visibilitychange", () => !document.hidden && this.#load(), { signal });
       addEventListener("hashchange", () => this.#view.choose(linesOf(location.hash), true), { signal });
       scroller.addEventListener("click", (event) => this.#onClicked(event), { signal });
@@ -48,6 +50,8 @@ customElements.define(
         follow: () => this.#view.toggleFollow(),
         next: () => this.#view.step(1),
         previous: () => this.#view.step(-1),
+        times: () => this.#view.hasTimes && this.#view.showTimes(!this.#view.showsTimes),
+        fold: () => this.#view.hasGroups && this.#view.toggleFolds(),
       };
       for (const [name, action] of Object.entries(press)) {
         this.#part(name).addEventListener("click", action, { signal });
@@ -69,6 +73,9 @@ customElements.define(
           N: press.previous,
           f: press.follow,
           w: press.wrap,
+          t: press.times,
+          e: press.fold,
+          d: () => this.#part("download").click(),
           l: () => this.#linkTo({ from: this.#view.lineLookedAt, to: this.#view.lineLookedAt }),
           End: press.latest,
         },
@@ -117,13 +124,15 @@ customElements.define(
         // Of two answers to the same question the second would come twice.
         if (!signal.aborted && asked === this.#bookmark) {
           this.#take(answer);
+          emit("refresh-done", { source: this });
         }
       } catch (error) {
         if (!signal.aborted) {
-          this.#tell("problem", error.message);
+          emit("refresh-failed", { source: this, error });
         }
       }
       clearTimeout(this.#timer);
+      this.#part("text").removeAttribute("aria-busy");
       if (!signal.aborted && !this.#isFinal && RUNS_OR_HAS_RUN.includes(this.#status)) {
         this.#timer = setTimeout(() => this.#load(), ASK_EVERY_MS);
       }
@@ -155,6 +164,8 @@ customElements.define(
       const view = this.#view;
       this.#part("empty").hidden = view.lineCount > 0 || !this.#hasLoaded;
       this.#part("follow").setAttribute("aria-pressed", String(view.isFollowing));
+      this.#offer("times", view.hasTimes, view.showsTimes, view.hasTimes ? gettext("Times") : gettext("No times"));
+      this.#offer("fold", view.hasGroups, view.isFolded, view.hasGroups ? gettext("Fold") : gettext("No groups"));
       const latest = this.#part("latest");
       latest.hidden = view.isFollowing || view.lineCount === 0;
       const words = { count: view.unseen.toLocaleString(language) };
@@ -169,6 +180,17 @@ customElements.define(
       this.#part("next").disabled = view.matchCount === 0;
       this.#part("previous").disabled = view.matchCount === 0;
       this.#tell("standing", this.#standing());
+    }
+
+    /** A switch for something that not every log has. */
+    #offer(name, isThere, isOn, words) {
+      const button = this.#part(name);
+      button.disabled = !isThere;
+      button.setAttribute("aria-pressed", String(isOn));
+      const label = button.querySelector("span");
+      if (label.textContent !== words) {
+        label.textContent = words;
+      }
     }
 
     #tell(name, words) {
@@ -252,6 +274,11 @@ customElements.define(
     }
 
     #onClicked(event) {
+      const fold = event.target.closest(".log-fold");
+      if (fold) {
+        this.#view.toggleFold(Number(fold.dataset.first));
+        return;
+      }
       const link = event.target.closest(".log-number");
       if (!link || event.ctrlKey || event.metaKey) {
         return;

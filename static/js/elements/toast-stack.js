@@ -58,16 +58,27 @@ function makeToast(text, tone) {
   return toast;
 }
 
-/** Whoever points at a toast, or has it focused, is still reading. */
+/** Whoever points at a toast, or has it focused, is still reading: until neither holds. */
 function leaveLater(toast, milliseconds) {
-  let timer = setTimeout(() => toast.remove(), milliseconds);
-  const hold = () => clearTimeout(timer);
-  const release = () => {
+  let timer = 0;
+  const reading = new Set();
+  const count = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => toast.remove(), milliseconds);
+    if (reading.size === 0) {
+      timer = setTimeout(() => toast.remove(), milliseconds);
+    }
   };
-  toast.addEventListener("pointerenter", hold);
-  toast.addEventListener("focusin", hold);
-  toast.addEventListener("pointerleave", release);
-  toast.addEventListener("focusout", release);
+  const hold = (means) => () => {
+    reading.add(means);
+    count();
+  };
+  const release = (means) => () => {
+    reading.delete(means);
+    count();
+  };
+  toast.addEventListener("pointerenter", hold("pointer"));
+  toast.addEventListener("pointerleave", release("pointer"));
+  toast.addEventListener("focusin", hold("focus"));
+  toast.addEventListener("focusout", release("focus"));
+  count();
 }

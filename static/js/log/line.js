@@ -1,15 +1,16 @@
 // One line of a log as an element. What the log says becomes text, never markup.
-import { fill, gettext } from "../i18n.js";
+import { fill, gettext, ngettext } from "../i18n.js";
 import { LEVELS } from "./levels.js";
 
 // A browser draws a line of a megabyte for seconds; copy and download have all of it.
 export const MOST_CHARACTERS = 8000;
 
 /**
- * @param {{number: number, runs: {text: string, classes: string}[], level: number, isChosen: boolean,
- *   isCurrent: boolean, pattern: RegExp | null}} line `number` counts from 1
+ * @param {{number: number, runs: {text: string, classes: string}[], skipped: number, level: number,
+ *   fold: {first: number, size: number, isFolded: boolean} | null, isChosen: boolean, isCurrent: boolean,
+ *   pattern: RegExp | null}} line `number` counts from 1; `skipped` characters at its beginning are not shown
  */
-export function lineElement({ number, runs, level, isChosen, isCurrent, pattern }) {
+export function lineElement({ number, runs, skipped, level, fold, isChosen, isCurrent, pattern }) {
   const line = span("log-line");
   line.dataset.line = String(number);
   line.classList.add(`is-${LEVELS[level]}`);
@@ -23,7 +24,7 @@ export function lineElement({ number, runs, level, isChosen, isCurrent, pattern 
   link.tabIndex = -1;
   link.setAttribute("aria-label", fill(gettext("Line %(number)s"), { number }));
   const text = span("log-text");
-  const { shown, left } = cut(runs);
+  const { shown, left } = cut(skipped ? withoutStart(runs, skipped) : runs);
   for (const piece of pattern ? marked(shown, pattern) : shown) {
     text.append(piece.isMatch ? mark(piece) : run(piece));
   }
@@ -32,8 +33,32 @@ export function lineElement({ number, runs, level, isChosen, isCurrent, pattern 
     more.dataset.words = fill(gettext("… %(count)s more characters"), { count: left });
     text.append(more);
   }
-  line.append(link, text);
+  line.append(link, ...(fold ? [foldElement(fold)] : []), text);
   return line;
+}
+
+/** Its sign is drawn by the style sheet, as the number is. */
+function foldElement({ first, size, isFolded }) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "log-fold";
+  button.tabIndex = -1;
+  button.dataset.first = String(first);
+  button.setAttribute("aria-expanded", String(!isFolded));
+  button.title = fill(ngettext("Group of %(count)s line", "Group of %(count)s lines", size), { count: size });
+  return button;
+}
+
+function withoutStart(runs, characters) {
+  let left = characters;
+  const kept = [];
+  for (const { text, classes } of runs) {
+    if (text.length > left) {
+      kept.push({ text: text.slice(left), classes });
+    }
+    left = Math.max(left - text.length, 0);
+  }
+  return kept;
 }
 
 function run({ text, classes }) {

@@ -1,4 +1,6 @@
-// Draws of many lines only those in view. The scroll bar is the browser's own: a spacer is as high as all lines would be.
+// Draws of many lines only those in view. The scroll bar is the browser's own: a spacer is as high as all lines would be,
+// or, of more than a browser can be that high, stands for them.
+import { Reach } from "./reach.js";
 import { Rows } from "./rows.js";
 
 // Lines drawn above and below those in view, so that a quick flick shows no gap.
@@ -16,6 +18,7 @@ export class LineWindow {
   #stage;
   #probe;
   #drawLine;
+  #reach;
   #rows = new Rows();
   /** @type {Map<number, HTMLElement>} */
   #drawn = new Map();
@@ -43,6 +46,7 @@ export class LineWindow {
     this.#probe.firstChild.dataset.zeros = "0".repeat(PROBE_CHARACTERS);
     this.#spacer.append(this.#stage);
     scroller.replaceChildren(this.#probe, this.#spacer);
+    this.#reach = new Reach(scroller, this.#spacer);
   }
 
   /** Until the signal aborts. @param {AbortSignal} signal */
@@ -59,11 +63,11 @@ export class LineWindow {
   }
 
   get distanceFromEnd() {
-    return this.#scroller.scrollHeight - this.#scroller.scrollTop - this.#scroller.clientHeight;
+    return this.#reach.end - this.#reach.top;
   }
 
   get firstInView() {
-    return this.#rows.lineAt(Math.ceil(this.#scroller.scrollTop / this.#lineHeight));
+    return this.#rows.lineAt(Math.ceil(this.#reach.top / this.#lineHeight));
   }
 
   get count() {
@@ -108,7 +112,7 @@ export class LineWindow {
   scrollToEnd() {
     for (let pass = 0; pass < MOST_PASSES; pass += 1) {
       this.#resize();
-      this.#scroller.scrollTop = this.#scroller.scrollHeight;
+      this.#reach.top = this.#reach.end;
       this.draw();
       if (this.distanceFromEnd < 1) {
         break;
@@ -121,7 +125,7 @@ export class LineWindow {
     for (let pass = 0; pass < MOST_PASSES; pass += 1) {
       this.#resize();
       const top = this.#rows.before(index) * this.#lineHeight - this.#scroller.clientHeight / 3;
-      this.#scroller.scrollTop = top;
+      this.#reach.top = top;
       if (!this.draw()) {
         break;
       }
@@ -147,6 +151,7 @@ export class LineWindow {
     if (!this.#frame) {
       this.#frame = requestAnimationFrame(() => {
         this.#frame = 0;
+        this.#reach.follow();
         this.draw();
         this.onScroll();
       });
@@ -173,7 +178,7 @@ export class LineWindow {
   #scrollBackTo(index) {
     // A place below the old end is not to be had before there is room for it.
     this.#resize();
-    this.#scroller.scrollTop = this.#rows.before(index) * this.#lineHeight;
+    this.#reach.top = this.#rows.before(index) * this.#lineHeight;
   }
 
   #measure() {
@@ -210,7 +215,7 @@ export class LineWindow {
   }
 
   #resize() {
-    this.#spacer.style.height = `${this.#rows.total * this.#lineHeight}px`;
+    this.#reach.height = this.#rows.total * this.#lineHeight;
   }
 
   #place() {
@@ -219,7 +224,7 @@ export class LineWindow {
       this.#forgetFrom(0);
       return;
     }
-    const top = this.#scroller.scrollTop / this.#lineHeight;
+    const top = this.#reach.top / this.#lineHeight;
     const bottom = top + this.#scroller.clientHeight / this.#lineHeight;
     const first = Math.max(this.#rows.lineAt(Math.floor(top)) - SPARE_LINES, 0);
     const last = Math.min(this.#rows.lineAt(Math.ceil(bottom)) + SPARE_LINES, length - 1);
@@ -241,7 +246,7 @@ export class LineWindow {
       }
       follower = node;
     }
-    this.#stage.style.transform = `translateY(${this.#rows.before(first) * this.#lineHeight}px)`;
+    this.#stage.style.transform = `translateY(${this.#rows.before(first) * this.#lineHeight - this.#reach.ahead}px)`;
   }
 
   /** Take over the heights as drawn, and keep the first line in view where it is. */
@@ -259,7 +264,7 @@ export class LineWindow {
     const moved = (this.#rows.before(anchor) - before) * this.#lineHeight;
     if (moved) {
       this.#resize();
-      this.#scroller.scrollTop += moved;
+      this.#reach.shift(moved);
     }
     return hasChanged;
   }
