@@ -7,11 +7,22 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.presentation.accounts import role_label
-from jobs.presentation.formats import Moment
+from jobs.presentation.formats import Moment, number
 from jobs.presentation.look import Look
+from jobs.presentation.retold import retold, retold_plainly
 from jobs.services.accounts import role_of
 
 register = template.Library()
+
+
+@register.filter
+def in_groups(value: float | None) -> str:
+    """A number as the reader's language groups it; nothing for none. Not for what a machine reads."""
+    return "" if value is None else number(value)
+
+
+register.filter("retold", retold)
+register.filter("retold_plainly", retold_plainly)
 
 
 @register.simple_tag

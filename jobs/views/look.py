@@ -1,5 +1,6 @@
 """The form for how pages look."""
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -8,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 from jobs.presentation.look import CHOICES
 from jobs.views.actions import back_to
 
-KEPT_SECONDS = 365 * 24 * 3600
+KEPT_SECONDS = settings.LANGUAGE_COOKIE_AGE
 
 
 @login_not_required
@@ -20,7 +21,12 @@ def change_look(request: HttpRequest) -> HttpResponse:
         for name, words in CHOICES.items():
             word = request.POST.get(name, "")
             if word in words:
-                response.set_cookie(
-                    name, word, max_age=KEPT_SECONDS, secure=request.is_secure(), httponly=True, samesite="Lax"
-                )
+                _keep(request, response, name, word)
+        language = request.POST.get("language", "")
+        if language in dict(settings.LANGUAGES):
+            _keep(request, response, settings.LANGUAGE_COOKIE_NAME, language)
     return response
+
+
+def _keep(request: HttpRequest, response: HttpResponse, name: str, word: str) -> None:
+    response.set_cookie(name, word, max_age=KEPT_SECONDS, secure=request.is_secure(), httponly=True, samesite="Lax")
