@@ -50,6 +50,12 @@ SENTENCES = (
     gettext_noop("%(label)s has no trainer %(model)s, or does not let us use it."),
     gettext_noop("%(label)s takes files of up to %(limit)s MiB; this has %(size)s."),
     gettext_noop("%(label)s's API token holds characters that no token has."),
+    gettext_noop("%(label)s does not know this job yet."),
+    gettext_noop(
+        "%(label)s knows none of the %(count)s jobs that it was asked for, nor any other that is known here: is it the"
+        " right account, and the right address? Everything was kept as it was."
+    ),
+    gettext_noop("What %(label)s says of the job %(job_id)s cannot be stored (%(kind)s)."),
     gettext_noop("Replicate has no job of such an id."),
     gettext_noop("Replicate sent a job without a usable id."),
     gettext_noop("Replicate sent a list without results."),
