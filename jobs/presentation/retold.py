@@ -81,6 +81,7 @@ SENTENCES = (
     gettext_noop("The job belongs to somebody else already."),
     gettext_noop("The job has an owner here."),
     gettext_noop("There is no account to claim the job for."),
+    gettext_noop("A job that has yet to be handed to its provider needs this upload."),
     gettext_noop("There is no user '%(name)s' here."),
     gettext_noop("The cancellation is noted and will be asked for again."),
     gettext_noop("There is no job '%(job_id)s' here."),

@@ -7,6 +7,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+import django
 import pytest
 from django.core.management import call_command
 from pytest_django import Settings
@@ -16,6 +17,10 @@ from tests.po_files import Entry, entries
 
 ROOT = Path(__file__).parents[2]
 HINDI = ROOT / "locale" / "hi" / "LC_MESSAGES"
+# What Django itself has not in Hindi.
+FRAMEWORKS = ROOT / "locale" / "frameworks" / "hi" / "LC_MESSAGES" / "django.po"
+CATALOGUES = (*(HINDI / f"{domain}.po" for domain in DOMAINS), FRAMEWORKS)
+each_catalogue = pytest.mark.parametrize("catalogue", CATALOGUES, ids=("pages", "scripts", "frameworks"))
 PLACEHOLDERS = re.compile(r"%\(\w+\)[sd]|%[sdg](?!\w)|%%|\{\w+\}|</?\w+[^>]*>")
 # What a singular may leave out, because it says "a job".
 NUMBERS = {"%(count)s", "%(count)d", "%(counter)s"}
@@ -84,24 +89,24 @@ def test_catalogue_has_the_texts_of_the_source_and_no_others(domain: str, fresh:
     assert found == wanted, "`make messages` brings them together"
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_every_text_is_translated_in_every_form(domain: str) -> None:
-    forms = {2 if len(entry.english) == 2 else 1: len(entry.translations) for entry in hindi(domain)}
+@each_catalogue
+def test_every_text_is_translated_in_every_form(catalogue: Path) -> None:
+    forms = {2 if len(entry.english) == 2 else 1: len(entry.translations) for entry in entries(catalogue)}
     assert all(number == count for number, count in forms.items())
-    assert [entry.key for entry in hindi(domain) if not all(entry.translations)] == []
+    assert [entry.key for entry in entries(catalogue) if not all(entry.translations)] == []
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_nothing_is_fuzzy_or_obsolete_and_places_have_no_line_numbers(domain: str) -> None:
-    for entry in hindi(domain):
+@each_catalogue
+def test_nothing_is_fuzzy_or_obsolete_and_places_have_no_line_numbers(catalogue: Path) -> None:
+    for entry in entries(catalogue):
         assert not any("fuzzy" in comment or comment.startswith(("#~", "#|")) for comment in entry.comments)
         assert not any(re.search(r":\d", comment) for comment in entry.comments if comment.startswith("#:"))
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_translations_hold_what_is_filled_in(domain: str) -> None:
+@each_catalogue
+def test_translations_hold_what_is_filled_in(catalogue: Path) -> None:
     odd = []
-    for entry in hindi(domain):
+    for entry in entries(catalogue):
         for number, text in enumerate(entry.translations):
             english = entry.english[min(number, len(entry.english) - 1)]
             wanted, found = sorted(PLACEHOLDERS.findall(english)), sorted(PLACEHOLDERS.findall(text))
@@ -115,11 +120,11 @@ def test_translations_hold_what_is_filled_in(domain: str) -> None:
     assert odd == []
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_compiled_catalogue_is_the_written_one(domain: str, tmp_path: Path) -> None:
-    target = tmp_path / f"{domain}.mo"
-    subprocess.run(["msgfmt", "--check", "-o", str(target), str(HINDI / f"{domain}.po")], check=True)
-    assert compiled(HINDI / f"{domain}.mo") == compiled(target), "`make messages` compiles them"
+@each_catalogue
+def test_compiled_catalogue_is_the_written_one(catalogue: Path, tmp_path: Path) -> None:
+    target = tmp_path / "compiled.mo"
+    subprocess.run(["msgfmt", "--check", "-o", str(target), str(catalogue)], check=True)
+    assert compiled(catalogue.with_suffix(".mo")) == compiled(target), "`make messages` compiles them"
 
 
 def test_pages_and_scripts_say_the_same() -> None:
@@ -141,5 +146,19 @@ def test_words_that_the_design_fixes() -> None:
 
 
 def test_hindi_has_one_form_up_to_one_and_another_beyond() -> None:
-    for domain in DOMAINS:
-        assert "plural=(n > 1);" in (HINDI / f"{domain}.po").read_text(encoding="utf-8").partition("\n\n")[0]
+    for catalogue in CATALOGUES:
+        assert "plural=(n > 1);" in catalogue.read_text(encoding="utf-8").partition("\n\n")[0]
+
+
+def test_texts_of_django_are_there_still() -> None:
+    """What Django has changed or dropped is translated for nobody."""
+    folder = Path(django.__file__).parent
+    files = [file for kind in ("py", "html") for file in folder.rglob(f"*.{kind}") if "locale" not in file.parts]
+    source = _joined("".join(file.read_text(encoding="utf-8") for file in files if "site-packages" in file.parts))
+    lost = [entry.english[0] for entry in entries(FRAMEWORKS) if _joined(entry.english[0]) not in source]
+    assert lost == []
+
+
+def _joined(text: str) -> str:
+    """Without what differs between a text and how a source or a template writes it."""
+    return re.sub(r"""%\(\w+\)[srd]|\{\{ ?[\w.|]+ ?\}\}|[\s"'\\]""", "", text)

@@ -3,7 +3,7 @@ import { getHTML, getJSON } from "../api.js";
 import { on } from "../bus.js";
 import { serverNow } from "../clock.js";
 import { clockTime, fullTime } from "../format.js";
-import { fill, gettext, ngettext } from "../i18n.js";
+import { fill, gettext, language, ngettext } from "../i18n.js";
 import { icon } from "../icon.js";
 import { closeLikeAMenu } from "../menus.js";
 import { morphChildren } from "../morph.js";
@@ -104,7 +104,7 @@ customElements.define(
     }
 
     #keep({ text, tone = "info" }) {
-      const kept = [{ text, tone, at: serverNow() }, ...this.#messages()].slice(0, MOST_MESSAGES);
+      const kept = [{ text, tone, lang: isForeign(text) ? "en" : language, at: serverNow() }, ...this.#messages()].slice(0, MOST_MESSAGES);
       remember(sessionStorage, MESSAGES, JSON.stringify(kept));
       this.#showMessages();
     }
@@ -126,12 +126,13 @@ customElements.define(
   },
 );
 
-function messageLine({ text, tone, at }) {
+function messageLine({ text, tone, lang, at }) {
   const line = document.createElement("li");
   const words = document.createElement("span");
   words.textContent = text;
-  if (isForeign(text)) {
-    words.lang = "en";
+  // It may have been told before another language was chosen.
+  if (lang && lang !== language) {
+    words.lang = lang;
   }
   const time = document.createElement("time");
   time.className = "quiet";
