@@ -10,7 +10,7 @@ SEEDS := 1 2 3
 DATABASES := sqlite postgresql
 # What `make bench` is told beyond its defaults: BENCH="--peer http://127.0.0.1:9001 --only lists" (docs/performance.md).
 BENCH :=
-.PHONY: help run test audit chaos bench lint format lock clean
+.PHONY: help run test audit chaos bench lint format messages lock clean
 
 # Shell functions for the recipes; each recipe that needs them begins with $(functions).
 define functions
@@ -90,6 +90,9 @@ format: ## Format the code and apply the safe fixes
 	@$(functions) install_for_development
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+messages: ## Collect the texts into locale and compile the translations; needs GNU gettext
+	@$(functions) make_environment; install requirements.lock; exec $(BIN)/python manage.py messages
 
 lock: ## Resolve pyproject.toml's dependencies again into both lock files
 	@$(functions) install_for_development

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import get_language
 
 from jobs import access
 from jobs.access import CONFIGURE_PROVIDERS, NOBODY, Actor
@@ -14,6 +15,7 @@ from jobs.presentation.look import look_of
 from jobs.presentation.notices import Notice
 from jobs.presentation.unclaimed import SNOOZE_COOKIE, UnclaimedStrip, unclaimed_strip
 from jobs.services.provider_tokens import TokenStanding, token_standing
+from simpletuner_cloud.language import catalogue_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,12 @@ def notices(request: HttpRequest) -> dict[str, Any]:
 
 
 def look(request: HttpRequest) -> dict[str, Any]:
-    """``look``: how the reader wants pages to look."""
-    return {"look": look_of(request.COOKIES)}
+    """``look``: how the reader wants pages to look; ``languages`` to choose from, by code, and the texts of scripts."""
+    return {
+        "look": look_of(request.COOKIES),
+        "languages": settings.LANGUAGES,
+        "catalogue_query": SimpleLazyObject(lambda: catalogue_query(get_language() or settings.LANGUAGE_CODE)),
+    }
 
 
 def access_of(request: HttpRequest) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import dj_database_url
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext_lazy as _
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -191,7 +190,7 @@ MIDDLEWARE = [
     "simpletuner_cloud.middleware.OptionalTrailingSlashMiddleware",
     "simpletuner_cloud.middleware.SameOriginMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "simpletuner_cloud.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -253,8 +252,13 @@ X_FRAME_OPTIONS = "DENY"
 FILE_UPLOAD_HANDLERS = ["jobs.archive_uploads.NoFiles"]
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English"))]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+# Each is named in itself, so that who cannot read the page finds their own.
+LANGUAGES = [("en", "English"), ("hi", "हिन्दी")]
+# A choice outlives the browser's window, as those of theme and times do.
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+FORMAT_MODULE_PATH = ["simpletuner_cloud.formats"]
+# The second: what Django itself has not in Hindi, of what the administration and forms say.
+LOCALE_PATHS = [BASE_DIR / "locale", BASE_DIR / "locale" / "frameworks"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

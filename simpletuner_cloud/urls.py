@@ -6,7 +6,6 @@ from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
-from django.views.i18n import JavaScriptCatalog, set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from jobs.api.audit import AuditView
@@ -16,6 +15,7 @@ from jobs.api.keys import KeyListView, KeyView
 from jobs.api.queue import QueueListView
 from jobs.api.webhooks import WebhookView
 from jobs.views.login import administration_login
+from simpletuner_cloud.language import Catalogue
 
 static_lazy = lazy(static, str)
 
@@ -36,10 +36,9 @@ urlpatterns = [
     re_path(r"^api(?:/[\s\S]*)?$", not_found),  # a path may have line ends in it
     path("admin/login/", administration_login),
     path("admin/", admin.site.urls),
-    path("i18n/setlang/", login_not_required(set_language), name="set_language"),
     # Browsers ask for it on pages that name no icon: the admin and the API's documentation.
     path("favicon.ico", login_not_required(RedirectView.as_view(url=static_lazy("img/favicon.svg")))),
-    path("i18n.js", login_not_required(JavaScriptCatalog.as_view(packages=["jobs"])), name="javascript-catalog"),
+    path("i18n.js", login_not_required(Catalogue.as_view()), name="javascript-catalog"),
 ]
 
 handler403 = "jobs.views.refusals.forbidden"

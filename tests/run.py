@@ -32,7 +32,12 @@ SQLITE_ONLY = (
     "tests/test_*.py",
 )
 # Debian's package -> the names its program may have.
-PROGRAMS = {"chromium": servers.BROWSERS, "curl": ("curl",), "nodejs": ("node", "nodejs")}
+PROGRAMS = {
+    "chromium": servers.BROWSERS,
+    "curl": ("curl",),
+    "gettext": ("msgfmt",),
+    "nodejs": ("node", "nodejs"),
+}
 
 
 def main(arguments: list[str]) -> int:

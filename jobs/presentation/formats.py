@@ -1,12 +1,15 @@
-"""Durations, times and money as text. ``static/js/format.js`` says the same for values that move in the browser."""
+"""Numbers, durations, times and money as text, in the reader's language.
+
+``static/js/format.js`` says the same, to the letter, for values that move in the browser.
+"""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from django.utils.formats import date_format
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 JUST_NOW = 3
@@ -32,9 +35,54 @@ def moment(at: datetime | None, now: datetime) -> Moment | None:
     return Moment(
         iso=in_utc.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         relative=relative_time(in_utc, now),
-        absolute=f"{date_format(in_utc, 'j M Y')}, {in_utc:%H:%M:%S} UTC",
-        short=f"{date_format(in_utc, 'j M')}, {in_utc:%H:%M}",
+        absolute=f"{day_and_year(in_utc)}, {in_utc:%H:%M:%S} UTC",
+        short=f"{day_and_month(in_utc)}, {in_utc:%H:%M}",
     )
+
+
+def day_and_month(day: date) -> str:
+    """``25 Nov``."""
+    return _("%(day)s %(month)s") % {"day": day.day, "month": _month(day)}
+
+
+def day_and_year(day: date) -> str:
+    """``25 Nov 2026``."""
+    return _("%(day)s %(month)s %(year)s") % {"day": day.day, "month": _month(day), "year": day.year}
+
+
+def weekday_and_year(day: date) -> str:
+    """``Wed 25 Nov 2026``."""
+    return _("%(weekday)s %(date)s") % {"weekday": _weekday(day), "date": day_and_year(day)}
+
+
+def _month(day: date) -> str:
+    # Not Django's own: those differ from what browsers say, and are no abbreviations in Hindi.
+    return (
+        pgettext("month", "Jan"),
+        pgettext("month", "Feb"),
+        pgettext("month", "Mar"),
+        pgettext("month", "Apr"),
+        pgettext("month", "May"),
+        pgettext("month", "Jun"),
+        pgettext("month", "Jul"),
+        pgettext("month", "Aug"),
+        pgettext("month", "Sep"),
+        pgettext("month", "Oct"),
+        pgettext("month", "Nov"),
+        pgettext("month", "Dec"),
+    )[day.month - 1]
+
+
+def _weekday(day: date) -> str:
+    return (
+        pgettext("weekday", "Mon"),
+        pgettext("weekday", "Tue"),
+        pgettext("weekday", "Wed"),
+        pgettext("weekday", "Thu"),
+        pgettext("weekday", "Fri"),
+        pgettext("weekday", "Sat"),
+        pgettext("weekday", "Sun"),
+    )[day.weekday()]
 
 
 def relative_time(at: datetime, now: datetime) -> str:
@@ -50,7 +98,7 @@ def relative_time(at: datetime, now: datetime) -> str:
         return _("%(count)s h ago") % {"count": seconds // HOUR}
     if seconds < RELATIVE_UP_TO:
         return _("%(count)s d ago") % {"count": seconds // DAY}
-    return date_format(at, "j M Y")
+    return day_and_year(at)
 
 
 def duration(seconds: float | None) -> str:
@@ -93,7 +141,25 @@ def money(amount: Decimal) -> str:
     """US dollars to the cent. What is less than a cent, but not nothing, is said to be so."""
     if 0 < amount < CENT:
         return "< $0.01"
-    return f"${amount.quantize(CENT):,}"
+    return f"${number(amount.quantize(CENT))}"
+
+
+def number(value: float | Decimal, decimals: int | None = None) -> str:
+    """In groups, as the language has them: ``1,00,000`` in Hindi. Without ``decimals``, with as many as it has."""
+    return number_format(value, decimals, force_grouping=True)
+
+
+SIZE_UNITS = ("KB", "MB", "GB")
+
+
+def file_size(size: int) -> str:
+    """``512 bytes``, ``1.5 KB``, ``100.0 MB``."""
+    if size < 1024:
+        return ngettext("%(count)s byte", "%(count)s bytes", size) % {"count": size}
+    value, unit = size / 1024, 0
+    while value >= 1024 and unit < len(SIZE_UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{number(value, 1)}\N{NO-BREAK SPACE}{SIZE_UNITS[unit]}"
 
 
 def percent(value: float) -> str:

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.models import HistoryWalk, WalkState
-from jobs.presentation.formats import Moment, moment
+from jobs.presentation.formats import Moment, moment, number
 from jobs.services import history_walk
 from providers import names
 
@@ -68,7 +67,7 @@ def _doing(walk: HistoryWalk) -> str:
         return _("Importing history: beginning…")
     return _("Importing history: %(counts)s (page %(page)s)") % {
         "counts": _counts(walk),
-        "page": number_format(walk.pages, force_grouping=True),
+        "page": number(walk.pages),
     }
 
 
@@ -80,10 +79,8 @@ def _outcome(walk: HistoryWalk) -> str:
 
 def _counts(walk: HistoryWalk) -> str:
     """``1,200 jobs read, 340 new``."""
-    read = ngettext("%(count)s job read", "%(count)s jobs read", walk.seen) % {
-        "count": number_format(walk.seen, force_grouping=True)
-    }
-    return _("%(read)s, %(found)s new") % {"read": read, "found": number_format(walk.found, force_grouping=True)}
+    read = ngettext("%(count)s job read", "%(count)s jobs read", walk.seen) % {"count": number(walk.seen)}
+    return _("%(read)s, %(found)s new") % {"read": read, "found": number(walk.found)}
 
 
 def _oddities(walk: HistoryWalk) -> str:
@@ -92,5 +89,5 @@ def _oddities(walk: HistoryWalk) -> str:
         unreadable = ngettext(
             "%(count)s row was not understood.", "%(count)s rows were not understood.", walk.unreadable
         )
-        said.append(unreadable % {"count": number_format(walk.unreadable, force_grouping=True)})
+        said.append(unreadable % {"count": number(walk.unreadable)})
     return " ".join(said)

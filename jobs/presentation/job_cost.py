@@ -5,12 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from jobs.models import HardwarePrice, UnifiedJob
 from jobs.presentation.costs import CostView, cost_view
-from jobs.presentation.formats import duration, moment, money
+from jobs.presentation.formats import day_and_year, duration, moment, money, number
 from jobs.presentation.job_rows import provider_label
 
 SECONDS_PER_HOUR = 3600
@@ -48,14 +47,14 @@ def job_cost(job: UnifiedJob, now: datetime | None = None) -> JobCost:
     return JobCost(
         cost=cost_view(job.cost_usd, status=job.status, started_at=job.started_at, hardware=job.hardware_type),
         is_active=job.is_active,
-        seconds="" if seconds is None else f"{seconds:,.1f}",
+        seconds="" if seconds is None else number(seconds, 1),
         run_time=duration(seconds),
         ticks_since=started.iso if started and job.is_active else "",
         run_time_source=source,
         hardware=(price.label if price else "") or job.hardware_type or "",
         price_per_second=f"${price.usd_per_second.normalize():f}" if price else "",
         price_per_hour=money(price.usd_per_second * SECONDS_PER_HOUR) if price else "",
-        price_since=date_format(price.effective_from, "j M Y") if price else "",
+        price_since=day_and_year(price.effective_from) if price else "",
         price_source=price.source if price else "",
         product=money(product) if product is not None else "",
         differs=bool(is_final and product is not None and abs(product - (job.cost_usd or 0)) > TOLERANCE_USD),

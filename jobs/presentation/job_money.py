@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from jobs.budgets import FULL, Standing, running_cost
 from jobs.models import HardwarePrice, UnifiedJob
 from jobs.presentation.costs import CostView, cost_view
-from jobs.presentation.formats import CENT, money, percent
+from jobs.presentation.formats import CENT, day_and_year, money, number, percent
 from jobs.pricing import Price
 
 SECONDS_PER_HOUR = 3600
@@ -47,7 +46,7 @@ def job_money(job: UnifiedJob, now: datetime) -> JobMoney:
     return JobMoney(
         cost=cost_view(cost, status=job.status, started_at=job.started_at, hardware=job.hardware_type),
         reckoning=_reckoning(job, price, now),
-        price_since=date_format(price.effective_from, "j M Y") if price else "",
+        price_since=day_and_year(price.effective_from) if price else "",
         budget=_budget(job, cost, is_priced=cost is not None),
         budget_input=_input(job.budget_usd),
     )
@@ -74,7 +73,7 @@ def _reckoning(job: UnifiedJob, price: Price | None, now: datetime) -> str:
     sign = "≈ " if job.is_active else ""
     return _("%(sign)s%(seconds)s s × $%(price)s/s (%(hourly)s/h)") % {
         "sign": sign,
-        "seconds": f"{seconds:,.0f}",
+        "seconds": number(seconds, 0),
         "price": f"{price.usd_per_second.normalize():f}",
         "hourly": money(price.usd_per_second * SECONDS_PER_HOUR),
     }

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from jobs.lifecycle import ACTIVE
 from jobs.models import JobQuerySet
+from jobs.presentation.formats import number
 from jobs.presentation.list_state import MAXIMUM_ROWS, NEWEST, ListState, Place
 
 PAGE_ROWS = MAXIMUM_ROWS
@@ -55,7 +56,7 @@ def read_page(jobs: JobQuerySet, state: ListState, total: int, now: datetime) ->
     """Find the page of ``jobs``, of which there are ``total``, that an address asks for."""
     if not state.has_places and total > MOST_SORTED_ROWS:
         note = _("More than %(count)s jobs are shown by age only: narrow the list down first.")
-        state = _noted(replace(state, sort=NEWEST, page=1), note % {"count": f"{MOST_SORTED_ROWS:,}"})
+        state = _noted(replace(state, sort=NEWEST, page=1), note % {"count": number(MOST_SORTED_ROWS)})
     if state.before is not None:
         return _before(jobs, state, state.before, total, now)
     pages = max(ceil(total / PAGE_ROWS), 1)

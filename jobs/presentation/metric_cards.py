@@ -4,14 +4,13 @@ from dataclasses import dataclass, replace
 
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.access import VIEW_ALL, Actor
 from jobs.lifecycle import JobStatus
 from jobs.models import CostPeriod
-from jobs.presentation.formats import duration, money, percent
+from jobs.presentation.formats import day_and_month, duration, money, number, percent
 from jobs.services import cost_limits
 from jobs.services.metrics import Metrics, collect
 from providers import names
@@ -45,7 +44,7 @@ def metric_cards(actor: Actor) -> list[MetricCard]:
         MetricCard(
             key="queued",
             label=_("Queued"),
-            value=str(numbers.queued_count),
+            value=number(numbers.queued_count),
             note=_("waiting to start"),
             address=_jobs(JobStatus.QUEUED),
         ),
@@ -72,7 +71,7 @@ def _month(numbers: Metrics, actor: Actor) -> MetricCard:
         key="month",
         label=_("Spent this month"),
         value=money(numbers.month_cost_usd),
-        note=_("since %(day)s, UTC") % {"day": date_format(now.replace(day=1), "j M")},
+        note=_("since %(day)s, UTC") % {"day": day_and_month(now.replace(day=1))},
         address=reverse("spend"),
     )
     # The limit is of everybody's jobs: who sees their own alone could not make sense of it.
@@ -98,7 +97,7 @@ def _running(numbers: Metrics) -> MetricCard:
     return MetricCard(
         key="running",
         label=_("Running now"),
-        value=str(numbers.running_count),
+        value=number(numbers.running_count),
         note=ngettext("%(count)s job active in all", "%(count)s jobs active in all", numbers.active_count)
         % {"count": numbers.active_count},
         address=_jobs(JobStatus.RUNNING),

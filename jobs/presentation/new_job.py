@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs.models import DatasetArchive, HardwarePrice, TrainingConfig
-from jobs.presentation.formats import money
+from jobs.presentation.formats import file_size, money
 from jobs.services.archives import MAX_ARCHIVE_BYTES, is_available
 from jobs.services.submission_sources import Material, shown_webhook_url
 from jobs.training_config import setting
@@ -93,12 +92,12 @@ def archive_view(archive: DatasetArchive | None) -> ArchiveView | None:
     """An archive that can go along; ``None`` if it is there no more."""
     if archive is None or not is_available(archive):
         return None
-    return ArchiveView(archive.archive_id, archive.name, filesizeformat(archive.size_bytes))
+    return ArchiveView(archive.archive_id, archive.name, file_size(archive.size_bytes))
 
 
 def archive_limit() -> str:
     """The largest archive, in words."""
-    return filesizeformat(MAX_ARCHIVE_BYTES)
+    return file_size(MAX_ARCHIVE_BYTES)
 
 
 def as_text(value: object) -> str:

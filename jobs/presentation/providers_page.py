@@ -12,7 +12,8 @@ from django.utils.translation import ngettext
 from jobs.circuit_breaker import BreakerState
 from jobs.models import PollCycle
 from jobs.policy import PollingPolicy
-from jobs.presentation.formats import Moment, duration, moment
+from jobs.presentation.formats import Moment, duration, moment, number
+from jobs.presentation.retold import retold_plainly
 from jobs.presentation.statuses import StatusBadge
 from jobs.services import provider_accounts, webhook_facts
 from jobs.services.call_governor import BreakerFacts, CallsLeft, calls_left
@@ -108,7 +109,7 @@ def _card(overview: ProviderOverview, now: datetime) -> ProviderCard:
         cycles=[
             Cycle(
                 started=moment(cycle.started_at, now),
-                took=_("%(seconds)s s") % {"seconds": f"{cycle.seconds:.1f}"},
+                took=_("%(seconds)s s") % {"seconds": number(cycle.seconds, 1)},
                 active_jobs=cycle.active_jobs,
                 changed=cycle.changed,
                 failed=cycle.failed,
@@ -214,13 +215,13 @@ def _polling(policy: PollingPolicy) -> str:
     if policy.enabled:
         return _("Active jobs are asked for every %(seconds)s s: %(reason)s.") % {
             "seconds": f"{policy.interval_seconds:g}",
-            "reason": policy.reason,
+            "reason": retold_plainly(policy.reason),
         }
     if policy.reconcile_seconds:
         return _(
             "Polling is off: %(reason)s. A job that nobody has heard of for %(seconds)s s is asked for all the same."
-        ) % {"seconds": f"{policy.reconcile_seconds:g}", "reason": policy.reason}
-    return _("Polling is off: %(reason)s.") % {"reason": policy.reason}
+        ) % {"seconds": f"{policy.reconcile_seconds:g}", "reason": retold_plainly(policy.reason)}
+    return _("Polling is off: %(reason)s.") % {"reason": retold_plainly(policy.reason)}
 
 
 def _status_page(provider: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from jobs.presentation.formats import number as in_groups
 from jobs.training_log.series import Point, Series
 
 # A table is for being read; of more points as many are shown, evenly, and always the newest.
@@ -46,7 +47,7 @@ def series_tables(series: Series) -> list[SeriesTable]:
 
 def number(value: float) -> str:
     """A value with the digits that tell it from its neighbours: ``0.0234``, ``5e-05``, ``1,500``."""
-    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e12 else f"{value:.5g}"
+    return in_groups(value, 0) if value == int(value) and abs(value) < 1e12 else f"{value:.5g}"
 
 
 def _table(points: tuple[Point, ...], name: str, title: str, unit: str, x_label: str) -> SeriesTable:

@@ -5,13 +5,12 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.access import CHANGE_LIMITS, VIEW_ALL, Actor
 from jobs.models import CostAction, CostPeriod
-from jobs.presentation.formats import money, percent
+from jobs.presentation.formats import day_and_month, money, percent, weekday_and_year
 from jobs.presentation.job_rows import hardware_labels, provider_label
 from jobs.services import cost_limits, spend
 from jobs.services.spend import Group, Spend, SpendRow
@@ -88,7 +87,7 @@ def spend_page(actor: Actor, days: int, now: datetime) -> SpendPage:
         periods=[(count, ngettext("%(n)s day", "%(n)s days", count) % {"n": count}) for count in PERIODS],
         total=money(by_day.total_usd),
         month=money(spend.spent_this_month(actor, now)),
-        month_since=date_format(now.replace(day=1), "j M"),
+        month_since=day_and_month(now.replace(day=1)),
         jobs=by_day.jobs,
         unknown=_unknown(by_day.unknown),
         is_own=not actor.can(VIEW_ALL),
@@ -134,7 +133,7 @@ def _table(sums: Spend) -> SpendTable:
 def _label(group: Group, row: SpendRow, hardware: dict[str, str]) -> str:
     match group:
         case Group.DAY:
-            return date_format(date.fromisoformat(row.key), "D j M Y")
+            return weekday_and_year(date.fromisoformat(row.key))
         case Group.PROVIDER:
             return provider_label(row.key)
         case Group.HARDWARE:

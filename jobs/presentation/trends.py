@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.access import Actor
 from jobs.lifecycle import ACTIVE, JobStatus
-from jobs.presentation.formats import money
+from jobs.presentation.formats import day_and_month, money, number
 from jobs.services import trends
 from jobs.services.trends import Day
 
@@ -82,9 +81,9 @@ def _jobs(found: list[Day]) -> DayChart:
         summary=words % {"count": total, "days": len(found)},
         unit="",
         columns=[column for column, _count in kinds],
-        rows=[Row(_day(day), [(str(count(day)), str(count(day))) for _column, count in kinds]) for day in found],
+        rows=[Row(_day(day), [(str(count(day)), number(count(day))) for _column, count in kinds]) for day in found],
     )
 
 
 def _day(day: Day) -> str:
-    return date_format(day.day, "j M")
+    return day_and_month(day.day)

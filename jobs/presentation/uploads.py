@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
 from jobs.models import JobSubmission
+from jobs.presentation.formats import file_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class UploadProgress:
     @property
     def text(self) -> str:
         """Such as ``Uploading the dataset: 12.5 MB of 50.0 MB``."""
-        words = {"sent": filesizeformat(min(self.sent_bytes, self.size_bytes)), "size": filesizeformat(self.size_bytes)}
+        words = {"sent": file_size(min(self.sent_bytes, self.size_bytes)), "size": file_size(self.size_bytes)}
         return _("Uploading the dataset: %(sent)s of %(size)s") % words
 
 

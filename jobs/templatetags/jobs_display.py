@@ -12,9 +12,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from jobs.presentation.accounts import role_label
-from jobs.presentation.formats import Moment
+from jobs.presentation.formats import Moment, number
 from jobs.presentation.job_rows import JobRow
 from jobs.presentation.look import Look
+from jobs.presentation.retold import retold, retold_plainly
 from jobs.services.accounts import role_of
 
 register = template.Library()
@@ -23,6 +24,16 @@ register = template.Library()
 KEPT_ROWS = 1000
 # Stands in kept markup for the token of whoever is shown it. Nobody can write it into the name of a job.
 TOKEN_PLACE = secrets.token_hex(16)
+
+
+@register.filter
+def in_groups(value: float | None) -> str:
+    """A number as the reader's language groups it; nothing for none. Not for what a machine reads."""
+    return "" if value is None else number(value)
+
+
+register.filter("retold", retold)
+register.filter("retold_plainly", retold_plainly)
 
 
 @register.simple_tag

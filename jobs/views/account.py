@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from jobs.presentation import accounts as presented
+from jobs.presentation.retold import retold
 from jobs.services import accounts, api_keys
 from jobs.services.api_keys import KeyNotFound, KeyRefused
 from jobs.views.actor import actor_of
@@ -37,7 +38,7 @@ def account(request: HttpRequest) -> HttpResponse:
             actor_of(request), user, name=name, scopes=request.POST.getlist("scopes"), days=int(days) or None
         )
     except KeyRefused as error:
-        return _page(request, user, problem=str(error))
+        return _page(request, user, problem=retold(error))
     return _page(request, user, new_key=made.text)
 
 

@@ -14,6 +14,7 @@ from jobs.access import SYNC
 from jobs.lifecycle import JobStatus
 from jobs.models import UnifiedJob
 from jobs.presentation.job_page import job_page
+from jobs.presentation.retold import retold, retold_plainly
 from jobs.services import audit, cancelling, history_walk, sync
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
 from jobs.services.sync import Discovery
@@ -33,7 +34,7 @@ def sync_jobs(request: HttpRequest) -> HttpResponse:
     try:
         done = sync.discover_jobs(names.REPLICATE)
     except ProviderError as error:
-        messages.error(request, error.message)
+        messages.error(request, retold(error.message))
     else:
         message = discovery_message(done)
         if done.errors:
@@ -55,7 +56,7 @@ def import_history(request: HttpRequest) -> HttpResponse:
     try:
         history_walk.start(names.REPLICATE)
     except ProviderError as error:
-        messages.error(request, error.message)
+        messages.error(request, retold(error.message))
     return _back_to_list(request)
 
 
@@ -68,7 +69,7 @@ def stop_history_import(request: HttpRequest) -> HttpResponse:
     try:
         history_walk.cancel(names.REPLICATE)
     except InvalidState as error:
-        messages.info(request, str(error))
+        messages.info(request, retold(error))
     else:
         audit.record(actor_of(request), "history.stop", names.REPLICATE)
     return _back_to_list(request)
@@ -104,14 +105,15 @@ def discovery_message(done: Discovery) -> str:
     ) % {"count": done.found, "provider": done.provider_label}
     if not done.errors:
         return found
-    return _("%(found)s, but only part could be read: %(reason)s") % {"found": found, "reason": done.errors[0]}
+    said = {"found": found, "reason": retold_plainly(done.errors[0])}
+    return _("%(found)s, but only part could be read: %(reason)s") % said
 
 
 def _cancel(request: HttpRequest, job_id: str) -> None:
     try:
         job = cancelling.cancel_job(actor_of(request), job_id).job
     except (InvalidState, PermissionDenied, ProviderError) as error:
-        messages.error(request, str(error))
+        messages.error(request, retold(error))
     else:
         if job.status == JobStatus.CANCELLED and job.external_id:
             provider = names.LABELS.get(job.provider, job.provider)

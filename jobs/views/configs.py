@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from jobs.access import SUBMIT, VIEW_OWN, Actor
 from jobs.presentation.new_job import as_text
+from jobs.presentation.retold import retold
 from jobs.presentation.stored_configs import config_rows
 from jobs.services import training_configs
 from jobs.services.training_configs import ConfigNotFound, get_config, may_change
@@ -105,7 +106,7 @@ def _save(request: HttpRequest, actor: Actor, *, name: str | None) -> HttpRespon
                 is_new=name is None,
             )
         except InvalidField as error:
-            wrong = {SHOWN_AT.get(error.field, error.field): error.message}
+            wrong = {SHOWN_AT.get(error.field, error.field): retold(error.message)}
         else:
             messages.success(request, _("“%(name)s” was saved.") % {"name": kept.name})
             return redirect("config-edit", kept.name)
@@ -132,5 +133,5 @@ def _form(
 
 
 def _gone(request: HttpRequest, error: ConfigNotFound) -> HttpResponse:
-    messages.error(request, str(error))
+    messages.error(request, retold(error))
     return redirect("configs")

@@ -15,6 +15,7 @@ from jobs.access import Actor
 from jobs.models import UnifiedJob
 from jobs.presentation.formats import money
 from jobs.presentation.job_page import job_page
+from jobs.presentation.retold import retold
 from jobs.presentation.unclaimed import SNOOZE_COOKIE, SNOOZE_SECONDS
 from jobs.services import budgets, claiming, deleting
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
@@ -38,7 +39,7 @@ def delete_job(request: HttpRequest, job_id: str) -> HttpResponse:
     except JobNotFound:
         return unknown_job(request, job_id)
     except (InvalidState, PermissionDenied) as error:
-        messages.error(request, str(error))
+        messages.error(request, retold(error))
         return redirect("job", job_id)
     page = job_page(job, actor=actor)
     if not page.rights.can_delete:
@@ -87,7 +88,7 @@ def claim_shown(request: HttpRequest) -> HttpResponse:
         try:
             count = claiming.claim_jobs(actor_of(request), request.POST.getlist("job_id"))
         except PermissionDenied as error:
-            messages.error(request, str(error))
+            messages.error(request, retold(error))
         else:
             told = ngettext("%(count)s job is yours now.", "%(count)s jobs are yours now.", count)
             messages.success(request, told % {"count": count})
@@ -115,7 +116,7 @@ def _act(
         except JobNotFound:
             return unknown_job(request, job_id)
         except REFUSALS as error:
-            messages.error(request, str(error))
+            messages.error(request, retold(error))
         else:
             if told:
                 messages.success(request, told)

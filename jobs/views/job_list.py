@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
@@ -19,6 +20,7 @@ from jobs.presentation.job_csv import MOST_ROWS, csv_chunks
 from jobs.presentation.job_rows import job_rows
 from jobs.presentation.list_state import ListState
 from jobs.presentation.listing import filters_of, narrowed
+from jobs.presentation.retold import retold
 from jobs.services import audit, cancelling, job_filters
 from jobs.services.cancelling import MOST_AT_ONCE
 from jobs.views.actions import back_to
@@ -71,7 +73,7 @@ def _tell(request: HttpRequest, outcomes: list[cancelling.BatchOutcome]) -> None
         told = ngettext("Cancel requested for %(count)s job", "Cancel requested for %(count)s jobs", asked)
         messages.success(request, told % {"count": asked})
     for outcome in refused[:3]:
-        messages.error(request, f"{outcome.job_id}: {outcome.error}")
+        messages.error(request, format_html("{}: {}", outcome.job_id, retold(outcome.error)))
     if len(refused) > 3:
         messages.error(request, _("And %(count)s more were not cancelled.") % {"count": len(refused) - 3})
 

@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -11,7 +12,7 @@ from jobs.presentation.look import CHOICES
 from jobs.presentation.notices import KEY, SNOOZE_PREFIX, SNOOZE_SECONDS
 from jobs.views.actions import back_to
 
-KEPT_SECONDS = 365 * 24 * 3600
+KEPT_SECONDS = settings.LANGUAGE_COOKIE_AGE
 
 
 @login_not_required
@@ -23,10 +24,15 @@ def change_look(request: HttpRequest) -> HttpResponse:
         for name, words in CHOICES.items():
             word = request.POST.get(name, "")
             if word in words:
-                response.set_cookie(
-                    name, word, max_age=KEPT_SECONDS, secure=request.is_secure(), httponly=True, samesite="Lax"
-                )
+                _keep(request, response, name, word)
+        language = request.POST.get("language", "")
+        if language in dict(settings.LANGUAGES):
+            _keep(request, response, settings.LANGUAGE_COOKIE_NAME, language)
     return response
+
+
+def _keep(request: HttpRequest, response: HttpResponse, name: str, word: str, *, seconds: int = KEPT_SECONDS) -> None:
+    response.set_cookie(name, word, max_age=seconds, secure=request.is_secure(), httponly=True, samesite="Lax")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -36,14 +42,7 @@ def snooze_notice(request: HttpRequest, key: str) -> HttpResponse:
         raise Http404
     response = back_to(request, _page_before(request))
     if request.method == "POST":
-        response.set_cookie(
-            f"{SNOOZE_PREFIX}{key}",
-            "1",
-            max_age=SNOOZE_SECONDS,
-            secure=request.is_secure(),
-            httponly=True,
-            samesite="Lax",
-        )
+        _keep(request, response, f"{SNOOZE_PREFIX}{key}", "1", seconds=SNOOZE_SECONDS)
     return response
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from jobs.access import CONFIGURE_PROVIDERS
 from jobs.presentation.providers_page import providers_page
+from jobs.presentation.retold import retold, retold_plainly
 from jobs.services import provider_accounts, provider_options, provider_tokens
 from jobs.services.lookup import InvalidState
 from jobs.services.provider_options import InvalidOption
@@ -55,7 +56,7 @@ def validate(request: HttpRequest, provider: str) -> HttpResponse:
             facts = {"label": names.LABELS.get(provider, provider), "account": found.account.username}
             messages.success(request, _("%(label)s takes the token: the account is %(account)s.") % facts)
         else:
-            messages.error(request, found.error or _("It could not be checked."))
+            messages.error(request, retold(found.error) if found.error else _("It could not be checked."))
     return redirect("providers")
 
 
@@ -71,9 +72,9 @@ def set_token(request: HttpRequest, provider: str) -> HttpResponse:
         except UnknownProvider as error:
             raise Http404 from error
         except ValueError as error:
-            messages.error(request, _("The token %(reason)s.") % {"reason": error})
+            messages.error(request, _("The token %(reason)s.") % {"reason": retold_plainly(error)})
         except (InvalidState, TokenRefused) as error:
-            messages.error(request, str(error))
+            messages.error(request, retold(error))
         else:
             messages.success(request, change.message)
     return redirect("providers")
@@ -89,7 +90,7 @@ def remove_token(request: HttpRequest, provider: str) -> HttpResponse:
         except UnknownProvider as error:
             raise Http404 from error
         except InvalidState as error:
-            messages.error(request, str(error))
+            messages.error(request, retold(error))
         else:
             messages.success(request, change.message)
     return redirect("providers")
@@ -106,7 +107,7 @@ def set_webhook(request: HttpRequest, provider: str) -> HttpResponse:
         except UnknownProvider as error:
             raise Http404 from error
         except InvalidOption as error:
-            refused = {"provider": provider, "url": url[:2000], "reason": str(error)}
+            refused = {"provider": provider, "url": url[:2000], "reason": retold(error)}
             return _page(request, refused=refused, status=HTTPStatus.BAD_REQUEST)
         said = _("The webhook URL was saved.") if url else _("The webhook URL was removed.")
         messages.success(request, said)

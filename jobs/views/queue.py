@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from jobs import access
 from jobs.models import UnifiedJob
 from jobs.presentation import queue_page as presented
+from jobs.presentation.retold import retold
 from jobs.services import audit, cancelling, queue_actions, queue_limits
 from jobs.services.dispatch import processor
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
@@ -129,7 +130,7 @@ def _with_job(request: HttpRequest, job_id: str, permission: str, act: Any) -> H
     except JobNotFound:
         return unknown_job(request, job_id)
     except InvalidState as error:
-        messages.error(request, str(error))
+        messages.error(request, retold(error))
     return redirect("queue")
 
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_safe
 
+from jobs.presentation.retold import retold
 from jobs.presentation.spend_page import period_of, spend_page
 from jobs.services import cost_limits
 from jobs.views.actor import actor_of
@@ -38,9 +39,9 @@ def set_limit(request: HttpRequest, provider: str) -> HttpResponse:
                 action=form.get("action") or None,
             )
         except cost_limits.InvalidLimit as error:
-            messages.error(request, error.reason)
+            messages.error(request, retold(error.reason))
         except (PermissionDenied, UnknownProvider) as error:
-            messages.error(request, str(error))
+            messages.error(request, retold(error))
         else:
             messages.success(request, _("The limit was saved."))
     return redirect("spend")

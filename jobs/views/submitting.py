@@ -16,6 +16,7 @@ from jobs.access import CHANGE_LIMITS, SUBMIT, Actor
 from jobs.archive_uploads import REFUSALS, ArchiveUploads
 from jobs.models import DatasetArchive, UnifiedJob
 from jobs.presentation import new_job as presented
+from jobs.presentation.retold import retold
 from jobs.services import archives, retrying, submitting
 from jobs.services.cost_limits import CostLimitReached
 from jobs.services.lookup import InvalidState, JobNotFound, get_job
@@ -71,7 +72,7 @@ def retry_job(request: HttpRequest, job_id: str) -> HttpResponse:
     except JobNotFound:
         return unknown_job(request, job_id)
     except (InvalidState, CostLimitReached, InvalidField, ProviderError) as error:
-        messages.error(request, str(error))
+        messages.error(request, retold(error))
         return redirect("job", job_id)
     _tell(request, done)
     return redirect("job", done.job.job_id)
@@ -92,7 +93,7 @@ def _empty(request: HttpRequest, actor: Actor) -> HttpResponse:
     except JobNotFound:
         return unknown_job(request, job_id)
     except (InvalidState, ConfigNotFound) as error:
-        return _form(request, actor, presented.empty_form(), {"": str(error)})
+        return _form(request, actor, presented.empty_form(), {"": retold(error)})
     if material is None:
         return _form(request, actor, presented.empty_form())
     values = presented.filled_form(material) | {"source_job": job_id, "loaded": "" if job_id else name}
@@ -114,11 +115,11 @@ def _sent(request: HttpRequest, uploads: ArchiveUploads) -> HttpResponse:
             return _form(request, actor, values, wrong, 400, source, kept)
         done = submitting.submit(actor, _request(values, form.cleaned_data, source))
     except InvalidField as error:
-        wrong |= {SHOWN_AT.get(error.field, error.field): error.message}
+        wrong |= {SHOWN_AT.get(error.field, error.field): retold(error.message)}
     except REFUSALS as error:
-        wrong |= {ARCHIVE_FIELD: str(error)}
+        wrong |= {ARCHIVE_FIELD: retold(error)}
     except (JobNotFound, InvalidState, ConfigNotFound, CostLimitReached, ProviderError) as error:
-        wrong |= {"": str(error)}
+        wrong |= {"": retold(error)}
     else:
         _tell(request, done)
         return redirect("job", done.job.job_id)
@@ -194,7 +195,7 @@ def _broken_json(values: dict[str, Any]) -> dict[str, str]:
             if values[field].strip():
                 read_json(values[field], field)
         except InvalidField as error:
-            found[field] = error.message
+            found[field] = retold(error.message)
     return found
 
 
@@ -232,4 +233,4 @@ def _tell(request: HttpRequest, done: Submitted) -> None:
         messages.success(request, _("Submitted."))
     for warning in (done.cost_limit_warning, *done.quota_warnings):
         if warning:
-            messages.warning(request, warning)
+            messages.warning(request, retold(warning))

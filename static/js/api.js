@@ -1,5 +1,6 @@
 // Requests to our own server. Whatever fails becomes an Error whose message can be shown.
-import { gettext } from "./i18n.js";
+import { gettext, language } from "./i18n.js";
+import { retold } from "./retold.js";
 
 // A provider may take its time; the server's own deadlines are shorter.
 const TIMEOUT_MS = 60_000;
@@ -49,7 +50,9 @@ export async function deleteJSON(url) {
 
 /** @param {string} url */
 export async function getHTML(url) {
-  const response = await send(url, { headers: { Accept: "text/html" } });
+  // In the language of this page, whatever has been chosen in another tab since.
+  const headers = { Accept: "text/html", "Page-Language": language };
+  const response = await send(url, { headers });
   return response.text();
 }
 
@@ -94,7 +97,7 @@ async function reason(response) {
   try {
     const { detail } = await response.json();
     if (typeof detail === "string" && detail) {
-      return detail;
+      return retold(detail);
     }
   } catch {
     // Not our own error format: a proxy in between, perhaps.

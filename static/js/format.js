@@ -1,5 +1,5 @@
 // Durations and times as text: the same words as jobs/presentation/formats.py.
-import { fill, gettext, language, ngettext } from "./i18n.js";
+import { fill, gettext, language, ngettext, numberLocale, pgettext } from "./i18n.js";
 
 const MINUTE = 60;
 const HOUR = 3600;
@@ -7,24 +7,32 @@ const DAY = 86_400;
 const JUST_NOW = 3;
 const RELATIVE_UP_TO = 7 * DAY;
 
-const fullFormat = new Intl.DateTimeFormat(language, {
+// In parts, of which the text is composed as on the server: the names of months differ from browser to browser.
+const parts = new Intl.DateTimeFormat("en-u-nu-latn", {
   day: "numeric",
-  month: "short",
+  month: "numeric",
   year: "numeric",
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
   hourCycle: "h23",
-  timeZoneName: "short",
 });
-
-const shortFormat = new Intl.DateTimeFormat(language, {
-  day: "numeric",
-  month: "short",
-  hour: "2-digit",
-  minute: "2-digit",
-  hourCycle: "h23",
-});
+const zone = new Intl.DateTimeFormat(language, { timeZoneName: "short" });
+const numbers = new Intl.NumberFormat(numberLocale, { maximumFractionDigits: 20 });
+const MONTHS = [
+  pgettext("month", "Jan"),
+  pgettext("month", "Feb"),
+  pgettext("month", "Mar"),
+  pgettext("month", "Apr"),
+  pgettext("month", "May"),
+  pgettext("month", "Jun"),
+  pgettext("month", "Jul"),
+  pgettext("month", "Aug"),
+  pgettext("month", "Sep"),
+  pgettext("month", "Oct"),
+  pgettext("month", "Nov"),
+  pgettext("month", "Dec"),
+];
 
 /** The two largest units: `45 s`, `12 m 30 s`, `2 h 15 m`, `3 d 4 h`. @param {number} seconds */
 export function duration(seconds) {
@@ -93,12 +101,32 @@ export function relativeTime(seconds) {
 
 /** A time in full, in the reader's own zone, which is named. @param {Date} date */
 export function fullTime(date) {
-  return fullFormat.format(date);
+  const { day, month, year, hour, minute, second } = partsOf(date);
+  const words = fill(gettext("%(day)s %(month)s %(year)s"), { day, month, year });
+  const zoneName = zone.formatToParts(date).find(({ type }) => type === "timeZoneName")?.value ?? "";
+  return `${words}, ${hour}:${minute}:${second} ${zoneName}`.trim();
 }
 
 /** Short of year, seconds and zone, which are told in full beside it. @param {Date} date */
 export function shortTime(date) {
-  return shortFormat.format(date);
+  const { day, month, hour, minute } = partsOf(date);
+  return `${fill(gettext("%(day)s %(month)s"), { day, month })}, ${hour}:${minute}`;
+}
+
+/** Of today: hours and minutes. @param {Date} date */
+export function clockTime(date) {
+  const { hour, minute } = partsOf(date);
+  return `${hour}:${minute}`;
+}
+
+function partsOf(date) {
+  const found = Object.fromEntries(parts.formatToParts(date).map(({ type, value }) => [type, value]));
+  return { ...found, month: MONTHS[Number(found.month) - 1] };
+}
+
+/** In groups, as the language has them: `1,00,000` in Hindi. @param {number} value */
+export function number(value) {
+  return numbers.format(value);
 }
 
 /** @param {number} value */
@@ -107,6 +135,7 @@ export function percent(value) {
 }
 
 const SIZE_UNITS = ["KB", "MB", "GB"];
+const sizes = new Intl.NumberFormat(numberLocale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 /** `512 bytes`, `1.5 KB`, `100.0 MB`: as the server writes it. @param {number} bytes */
 export function fileSize(bytes) {
@@ -119,5 +148,5 @@ export function fileSize(bytes) {
     value /= 1024;
     unit += 1;
   }
-  return `${value.toFixed(1)}\u00a0${SIZE_UNITS[unit]}`;
+  return `${sizes.format(value)}\u00a0${SIZE_UNITS[unit]}`;
 }

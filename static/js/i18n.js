@@ -23,5 +23,18 @@ export function fill(text, values) {
   return text.replace(/%\((\w+)\)s|%%/g, (match, name) => (match === "%%" ? "%" : String(values[name] ?? "")));
 }
 
-/** The language of the page, for numbers and dates. */
+/** For texts that are translated only when they are used. @param {string} text */
+export function gettext_noop(text) {
+  return text;
+}
+
+/** Words that are the same in English but not elsewhere. @param {string} context @param {string} text */
+export function pgettext(context, text) {
+  return globalThis.pgettext?.(context, text) ?? text;
+}
+
+/** The language of the page. */
 export const language = document.documentElement.lang || "en";
+
+/** How its numbers are written: in Latin digits, and in lakhs and crores where those are used. */
+export const numberLocale = language === "hi" ? "hi-IN-u-nu-latn" : "en";

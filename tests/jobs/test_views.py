@@ -293,7 +293,7 @@ def test_the_stored_log_can_be_read_and_downloaded_without_a_script(client: Clie
     log.replace(raw, is_final=True)
     log.save()
     html = text_of(client, "/jobs/logged")
-    assert "first\nred\n 30%\nlast &amp; &lt;b&gt;</pre>" in html
+    assert "first\nred\n 30%\nlast &amp; &lt;b&gt;</span></pre>" in html
     response = client.get("/jobs/logged/saved.log")
     assert response.content.decode() == raw
     assert response.headers["Content-Disposition"] == 'attachment; filename="a-b-.log"'

@@ -1,23 +1,14 @@
 // One chart: uPlot in the colours of the page.
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
 import { on } from "../bus.js";
+import { shortNumber } from "./numbers.js";
 import { smoothed } from "./smooth.js";
 
 const HEIGHT = 240;
 const AXIS_SPACE = 56;
 const X_AXIS_SPACE = 36;
 const LOGARITHMIC = 3;
-const LEAST_WITHOUT_EXPONENT = 0.001;
 const FONT = "12px system-ui, sans-serif";
-
-/** A value with the digits that tell it from its neighbours. @param {number} value */
-export function shortNumber(value) {
-  if (Number.isInteger(value)) {
-    return value.toLocaleString("en");
-  }
-  const rounded = Number(value.toPrecision(5));
-  return Math.abs(rounded) < LEAST_WITHOUT_EXPONENT ? rounded.toExponential() : String(rounded);
-}
 
 export class Chart {
   /** What the pointer is at, or nothing. @type {(point: {x: number, y: number} | null) => void} */

@@ -1,6 +1,6 @@
 // Bars for days, one kind of number on top of the other.
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
-import { shortNumber } from "./chart.js";
+import { shortNumber } from "./numbers.js";
 
 const HEIGHT = 200;
 const AXIS_SPACE = 52;

@@ -2,12 +2,13 @@
 import { getHTML, getJSON } from "../api.js";
 import { on } from "../bus.js";
 import { serverNow } from "../clock.js";
-import { fullTime } from "../format.js";
+import { clockTime, fullTime } from "../format.js";
 import { fill, gettext, language, ngettext } from "../i18n.js";
 import { icon } from "../icon.js";
 import { closeLikeAMenu } from "../menus.js";
 import { morphChildren } from "../morph.js";
 import { recall, remember } from "../memory.js";
+import { isForeign } from "../retold.js";
 
 const MOST_COUNTED = 99;
 const MOST_MESSAGES = 20;
@@ -103,7 +104,7 @@ customElements.define(
     }
 
     #keep({ text, tone = "info" }) {
-      const kept = [{ text, tone, at: serverNow() }, ...this.#messages()].slice(0, MOST_MESSAGES);
+      const kept = [{ text, tone, lang: isForeign(text) ? "en" : language, at: serverNow() }, ...this.#messages()].slice(0, MOST_MESSAGES);
       remember(sessionStorage, MESSAGES, JSON.stringify(kept));
       this.#showMessages();
     }
@@ -125,15 +126,19 @@ customElements.define(
   },
 );
 
-function messageLine({ text, tone, at }) {
+function messageLine({ text, tone, lang, at }) {
   const line = document.createElement("li");
   const words = document.createElement("span");
   words.textContent = text;
+  // It may have been told before another language was chosen.
+  if (lang && lang !== language) {
+    words.lang = lang;
+  }
   const time = document.createElement("time");
   time.className = "quiet";
   time.dateTime = new Date(at).toISOString();
   time.title = fullTime(new Date(at));
-  time.textContent = new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+  time.textContent = clockTime(new Date(at));
   line.append(icon(TONES[tone] ?? "info"), words, time);
   return line;
 }

@@ -2,6 +2,7 @@
 // Without it the file goes along with the form.
 import { fileSize } from "../format.js";
 import { fill, gettext } from "../i18n.js";
+import { retold } from "../retold.js";
 
 customElements.define(
   "archive-upload",
@@ -64,7 +65,7 @@ customElements.define(
 
     #onAnswer({ status, response }) {
       if (status !== 201) {
-        this.#tell(response?.detail ?? gettext("The server answered with an error.") + ` (${status})`);
+        this.#tell(response?.detail ? retold(response.detail) : gettext("The server answered with an error.") + ` (${status})`);
         return;
       }
       this.#upload.value = response.upload_id;

@@ -2,8 +2,11 @@
 // `overview` is the id of the fragment that knows the job's status.
 import { getJSON } from "../api.js";
 import { emit, on } from "../bus.js";
-import { Chart, shortNumber } from "../charts/chart.js";
-import { fill, gettext, language } from "../i18n.js";
+import { Chart } from "../charts/chart.js";
+import { shortNumber } from "../charts/numbers.js";
+import { number } from "../format.js";
+import { fill, gettext } from "../i18n.js";
+import { retold } from "../retold.js";
 
 const ASK_EVERY_MS = 5000;
 // A long log takes long to be read: the server is not kept busy with it alone.
@@ -97,7 +100,7 @@ customElements.define(
         parts.push(gettext("The log is long: of each stretch the lowest and the highest values are drawn."));
       }
       if (problem) {
-        parts.push(problem);
+        parts.push(retold(problem));
       }
       const words = parts.join(" ");
       if (part(this, "standing").textContent !== words) {
@@ -121,7 +124,7 @@ customElements.define(
       }
       part(section, "rows").replaceChildren(...rows);
       part(section, "x-label").textContent = X_WORDS[this.#unit];
-      const counts = { title, shown: rows.length, count: xs.length.toLocaleString(language) };
+      const counts = { title, shown: rows.length, count: number(xs.length) };
       part(section, "caption").textContent =
         every > 1
           ? fill(gettext("%(title)s: %(shown)s of %(count)s points, newest first"), counts)

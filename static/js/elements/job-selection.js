@@ -4,6 +4,7 @@ import { postJSON } from "../api.js";
 import { emit, on } from "../bus.js";
 import { outdated } from "../freshness.js";
 import { fill, gettext, ngettext } from "../i18n.js";
+import { retold } from "../retold.js";
 
 customElements.define(
   "job-selection",
@@ -121,7 +122,7 @@ function outcome(results) {
   const text = fill(gettext("%(asked)s, %(count)s refused: %(reason)s"), {
     asked,
     count: refused.length,
-    reason: refused[0].message,
+    reason: retold(refused[0].message),
   });
   return { text, tone: "warning" };
 }

@@ -2,11 +2,13 @@
 // the job's status; what is new of the log is asked for every 5 s until its end has been read.
 import { getJSON } from "../api.js";
 import { emit, on } from "../bus.js";
-import { fill, gettext, language, ngettext } from "../i18n.js";
+import { number } from "../format.js";
+import { fill, gettext, ngettext } from "../i18n.js";
 import { hashOf, linesOf } from "../log/address.js";
 import { keysAreOn, listenForKeys, turnKeys } from "../log/keys.js";
 import { LEVELS } from "../log/levels.js";
 import { LogView } from "../log/view.js";
+import { retold } from "../retold.js";
 import { copyText } from "./copy-button.js";
 
 const ASK_EVERY_MS = 5000;
@@ -143,7 +145,7 @@ customElements.define(
       this.#source = source;
       this.#isFinal = isFinal;
       this.#tellState(state);
-      this.#tell("problem", problem ? `${problem} ${gettext("This is the copy saved here.")}` : "");
+      this.#tell("problem", problem ? `${retold(problem)} ${gettext("This is the copy saved here.")}` : "");
       this.#tell("empty", isFinal ? gettext("There is no log.") : gettext("The log is empty so far."));
       this.#view.take(logs, continues);
       if (!this.#hasLoaded) {
@@ -168,13 +170,13 @@ customElements.define(
       this.#offer("fold", view.hasGroups, view.isFolded, view.hasGroups ? gettext("Fold") : gettext("No groups"));
       const latest = this.#part("latest");
       latest.hidden = view.isFollowing || view.lineCount === 0;
-      const words = { count: view.unseen.toLocaleString(language) };
+      const words = { count: number(view.unseen) };
       latest.querySelector("span").textContent = view.unseen
         ? fill(gettext("Jump to latest (%(count)s new)"), words)
         : gettext("Jump to latest");
       for (const [level, chip] of [...this.#chips()].entries()) {
         chip.setAttribute("aria-pressed", String(!view.isHidden(level)));
-        chip.querySelector(".chip-count").textContent = view.levelCounts[level].toLocaleString(language);
+        chip.querySelector(".chip-count").textContent = number(view.levelCounts[level]);
       }
       this.#tell("count", this.#matches());
       this.#part("next").disabled = view.matchCount === 0;
@@ -208,10 +210,10 @@ customElements.define(
       if (matchCount === 0) {
         return gettext("no match");
       }
-      const count = matchCount.toLocaleString(language);
+      const count = number(matchCount);
       return currentMatch < 0
         ? fill(ngettext("%(count)s match", "%(count)s matches", matchCount), { count })
-        : fill(gettext("%(number)s of %(count)s"), { number: (currentMatch + 1).toLocaleString(language), count });
+        : fill(gettext("%(number)s of %(count)s"), { number: number(currentMatch + 1), count });
     }
 
     #standing() {
@@ -220,9 +222,9 @@ customElements.define(
       if (this.#source === "provider" && this.#status === "running" && !this.#isFinal) {
         parts.push(gettext("Read every 5 s"));
       }
-      const count = lineCount.toLocaleString(language);
+      const count = number(lineCount);
       if (shownCount < lineCount) {
-        parts.push(fill(gettext("%(shown)s of %(count)s lines"), { shown: shownCount.toLocaleString(language), count }));
+        parts.push(fill(gettext("%(shown)s of %(count)s lines"), { shown: number(shownCount), count }));
       } else if (lineCount > 0) {
         parts.push(fill(ngettext("%(count)s line", "%(count)s lines", lineCount), { count }));
       }

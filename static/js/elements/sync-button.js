@@ -3,6 +3,7 @@ import { postJSON } from "../api.js";
 import { emit } from "../bus.js";
 import { outdated } from "../freshness.js";
 import { fill, gettext, ngettext } from "../i18n.js";
+import { retold } from "../retold.js";
 
 customElements.define(
   "sync-button",
@@ -45,7 +46,7 @@ customElements.define(
       if (errors.length === 0) {
         return { text: found, tone: "success" };
       }
-      const text = fill(gettext("%(found)s, but only part could be read: %(reason)s"), { found, reason: errors[0] });
+      const text = fill(gettext("%(found)s, but only part could be read: %(reason)s"), { found, reason: retold(errors[0]) });
       return { text, tone: "warning" };
     }
 

@@ -2,6 +2,7 @@
 import { on } from "../bus.js";
 import { gettext } from "../i18n.js";
 import { icon } from "../icon.js";
+import { isForeign } from "../retold.js";
 
 const SHOWN_MS = { success: 8000, info: 8000, warning: 15_000, error: 20_000 };
 const ICONS = { success: "completed", info: "info", warning: "warning", error: "warning" };
@@ -47,6 +48,9 @@ function makeToast(text, tone) {
   const words = document.createElement("span");
   words.className = "toast-text";
   words.textContent = text;
+  if (isForeign(text)) {
+    words.lang = "en";
+  }
   const close = document.createElement("button");
   close.type = "button";
   close.className = "icon-button";

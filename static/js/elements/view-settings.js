@@ -14,7 +14,8 @@ customElements.define(
 
     async #choose(event) {
       const button = event.submitter;
-      if (!button?.name) {
+      // Another language is another page: the form fetches it.
+      if (!button?.name || button.name === "language") {
         return;
       }
       event.preventDefault();

@@ -24,6 +24,9 @@ export function lineElement({ number, runs, skipped, level, fold, isChosen, isCu
   link.tabIndex = -1;
   link.setAttribute("aria-label", fill(gettext("Line %(number)s"), { number }));
   const text = span("log-text");
+  // Whatever the page's language, a log is as its trainer wrote it.
+  text.lang = "en";
+  text.translate = false;
   const { shown, left } = cut(skipped ? withoutStart(runs, skipped) : runs);
   for (const piece of pattern ? marked(shown, pattern) : shown) {
     text.append(piece.isMatch ? mark(piece) : run(piece));
