@@ -141,6 +141,8 @@ def _prepare() -> None:
 
     django.setup()
     call_command("migrate", verbosity=0)
+    # Pages name their files by what is in them.
+    call_command("collectstatic", verbosity=0, interactive=False)
 
 
 def _wait_for(url: str) -> None:

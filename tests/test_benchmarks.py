@@ -19,7 +19,8 @@ EVERY_CASE = (
     "webhooks, 50 a second for 0.2 s: lost",
     "sync_active: the peer's seconds / ours",
     "list, 100 jobs: slowest page / first page of 20",
-    "list: our requests/s / the peer's",
+    "list, each its own: our requests/s / the peer's",
+    "list, all the same: our requests/s / the peer's",
 )
 # How much is counted does not depend on how busy the machine is.
 COUNTED = ("lost", "refused", "not applied", "failures", "failed requests", "provider calls", "depend on the store")

@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from jobs.access import VIEW_ALL, Actor
 from jobs.circuit_breaker import BreakerState
 from jobs.presentation.formats import money, percent
+from jobs.presentation.retold import retold_plainly
 from jobs.services import at_risk, health
 from jobs.services.provider_calls import provider_state
 from providers import names
@@ -84,7 +85,11 @@ def _incident(name: str) -> str:
     breaker = state.breaker
     if breaker.state is BreakerState.CLOSED or breaker.since is None:
         return ""
-    provider = {"provider": names.LABELS[name], "since": _clock(breaker.since), "reason": breaker.reason}
+    provider = {
+        "provider": names.LABELS[name],
+        "since": _clock(breaker.since),
+        "reason": retold_plainly(breaker.reason),
+    }
     if breaker.state is BreakerState.REFUSED:
         told = _("Since %(since)s the token is refused: nothing is asked until it is changed or checked. %(reason)s")
     else:

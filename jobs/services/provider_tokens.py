@@ -55,10 +55,11 @@ class TokenStanding:
 
 @dataclass(frozen=True, slots=True)
 class TokenChange:
-    """What was done, in words for whoever asked for it."""
+    """What was done, in words for whoever asked for it. ``is_sure``: the token was tried, and is in use."""
 
     message: str
     last_four: str = ""
+    is_sure: bool = True
 
 
 class TokenRefused(Exception):
@@ -113,7 +114,7 @@ def set_token(actor: Actor, provider: str, token: str, *, check: bool = True) ->
             "The token %(token)s is stored. %(account)s The sandbox goes on until the next start; from then on your "
             "real %(label)s account is used."
         )
-        return TokenChange(message % facts, ending)
+        return TokenChange(message % facts, ending, is_sure=False)
     forget_tokens()
     forget_breaker(provider, token)
     return TokenChange(_("The token %(token)s is stored and in use. %(account)s") % facts, ending)
