@@ -159,7 +159,7 @@ def file_size(size: int) -> str:
     value, unit = size / 1024, 0
     while value >= 1024 and unit < len(SIZE_UNITS) - 1:
         value, unit = value / 1024, unit + 1
-    return f"{number(value, 1)}\N{NO-BREAK SPACE}{SIZE_UNITS[unit]}"
+    return f"{value:.1f}\N{NO-BREAK SPACE}{SIZE_UNITS[unit]}"
 
 
 def percent(value: float) -> str:

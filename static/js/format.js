@@ -135,7 +135,6 @@ export function percent(value) {
 }
 
 const SIZE_UNITS = ["KB", "MB", "GB"];
-const sizes = new Intl.NumberFormat(numberLocale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 /** `512 bytes`, `1.5 KB`, `100.0 MB`: as the server writes it. @param {number} bytes */
 export function fileSize(bytes) {
@@ -148,5 +147,5 @@ export function fileSize(bytes) {
     value /= 1024;
     unit += 1;
   }
-  return `${sizes.format(value)}\u00a0${SIZE_UNITS[unit]}`;
+  return `${value.toFixed(1)}\u00a0${SIZE_UNITS[unit]}`;
 }
