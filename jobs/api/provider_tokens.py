@@ -74,4 +74,6 @@ def _set(view: ApiView, provider: str, token: str, *, check: bool) -> Response:
 
 
 def _answer(change: TokenChange) -> Response:
-    return Response({"success": True, "error": None, "message": change.message, "last_four": change.last_four})
+    # SimpleTuner's command line shows `error` alone, as a warning beside "saved".
+    error = None if change.is_sure else change.message
+    return Response({"success": True, "error": error, "message": change.message, "last_four": change.last_four})

@@ -95,7 +95,7 @@ def set_token(actor: Actor, provider: str, token: str, *, check: bool = True) ->
     remember(token)
     _require_storable(provider)
     try:
-        account = _try(provider, token) if check else _("It was not checked.")
+        account, was_taken = _try(provider, token) if check else (_("It was not checked."), False)
     except TokenRefused:
         audit.record(actor, "provider.token.set", provider, outcome=AuditOutcome.REFUSED, last_four=last_four(token))
         raise
@@ -117,7 +117,7 @@ def set_token(actor: Actor, provider: str, token: str, *, check: bool = True) ->
         return TokenChange(message % facts, ending, is_sure=False)
     forget_tokens()
     forget_breaker(provider, token)
-    return TokenChange(_("The token %(token)s is stored and in use. %(account)s") % facts, ending)
+    return TokenChange(_("The token %(token)s is stored and in use. %(account)s") % facts, ending, is_sure=was_taken)
 
 
 def _store(actor: Actor, provider: str, token: str, ending: str) -> None:
@@ -214,18 +214,21 @@ def _take_in(provider: str, waiting: WaitingToken) -> None:
         logger.warning("stored token not cleared away", provider=provider, error=error.strerror)
 
 
-def _try(provider: str, token: str) -> str:
-    """Ask the provider who we are with this token; a sentence on what came of it. Raises ``TokenRefused``."""
+def _try(provider: str, token: str) -> tuple[str, bool]:
+    """Ask the provider who we are with this token; a sentence on what came of it, and whether it was taken.
+
+    Raises ``TokenRefused``.
+    """
     label = registry.get_label(provider)
     try:
         account = registry.trial_provider(provider, token).account()
     except ProviderAuthError as error:
         raise TokenRefused(_("%(reason)s Nothing was changed.") % {"reason": error.message}) from None
     except ProviderError as error:
-        return _("It could not be checked: %(reason)s") % {"reason": error.message}
+        return _("It could not be checked: %(reason)s") % {"reason": error.message}, False
     if not settings.IS_SANDBOX:
         note_success(provider)
-    return _("%(label)s takes it: the account is %(account)s.") % {"label": label, "account": account.username}
+    return _("%(label)s takes it: the account is %(account)s.") % {"label": label, "account": account.username}, True
 
 
 def _require_storable(provider: str) -> None:
