@@ -50,6 +50,8 @@ def test_token_that_the_provider_refuses_is_not_taken(
     assert not ProviderCredential.objects.exists()
     status, body = send(client, method, path, {field: wrong, "check": False})
     assert (status, body["success"]) == (200, True)
+    # All that the command line shows of a token that was saved.
+    assert "not checked" in body["error"]
 
 
 @DOORS
