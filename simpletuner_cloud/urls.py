@@ -15,6 +15,7 @@ from jobs.api.errors import not_found
 from jobs.api.keys import KeyListView, KeyView
 from jobs.api.queue import QueueListView
 from jobs.api.webhooks import WebhookView
+from jobs.system_admin import system
 from jobs.views.login import administration_login
 
 static_lazy = lazy(static, str)
@@ -34,6 +35,7 @@ urlpatterns = [
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     re_path(r"^api(?:/[\s\S]*)?$", not_found),  # a path may have line ends in it
     path("admin/login/", administration_login),
+    path("admin/system/", admin.site.admin_view(system), name="admin-system"),
     path("admin/", admin.site.urls),
     path("i18n/setlang/", login_not_required(set_language), name="set_language"),
     # Browsers ask for it on pages that name no icon: the admin and the API's documentation.

@@ -55,6 +55,10 @@ class Budget:
     def per_second(self) -> float:
         return max(self.per_minute - self.burst, 1.0) / 60.0
 
+    def refilled(self, tokens: float, at: float, *, now: float) -> float:
+        """What has become of ``tokens`` that were there ``at`` a time."""
+        return min(self.burst, tokens + max(now - at, 0.0) * self.per_second)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -86,6 +90,9 @@ class Book(Protocol):
     def hold_back(self, call: str, seconds: float) -> None:
         """None of these calls is left at the provider for a while; others may be."""
 
+    def left(self, budget: Budget) -> float:
+        """How many calls of the budget may go out at once now; takes none."""
+
 
 class SharedBook:
     """The book of all processes. Redis's clock counts, and each method is one exchange with it."""
@@ -114,6 +121,15 @@ class SharedBook:
     def hold_back(self, call: str, seconds: float) -> None:
         coordination.hasty_client().set(self._key(f"spent:{call}"), "1", px=max(int(seconds * 1000), 1))
 
+    def left(self, budget: Budget) -> float:
+        pipeline = coordination.hasty_client().pipeline(transaction=False)
+        pipeline.hmget(self._key("bucket"), "tokens", "at")
+        pipeline.time()
+        (tokens, at), (seconds, microseconds) = pipeline.execute()
+        if tokens is None or at is None:
+            return budget.burst
+        return budget.refilled(float(tokens), float(at), now=seconds + microseconds / 1e6)
+
     def _key(self, name: str) -> str:
         return coordination.key(f"calls:{self._account}:{name}")
 
@@ -134,7 +150,7 @@ class OwnBook:
             if self._breaker and not is_allowed:
                 return Place(breaker=self._breaker, now=now, short_seconds=0.0)
             known = budget.burst if self._tokens is None else self._tokens
-            tokens = min(budget.burst, known + max(now - self._at, 0.0) * budget.per_second)
+            tokens = budget.refilled(known, self._at, now=now)
             wait = max((1.0 - tokens) / budget.per_second, self._spent.get(call, 0.0) - now, 0.0)
             if wait > patience:
                 return Place(breaker=self._breaker, now=now, short_seconds=wait)
@@ -153,6 +169,11 @@ class OwnBook:
 
     def hold_back(self, call: str, seconds: float) -> None:
         self._spent[call] = time.time() + seconds
+
+    def left(self, budget: Budget) -> float:
+        with self._guard:
+            known = budget.burst if self._tokens is None else self._tokens
+            return budget.refilled(known, self._at, now=time.time())
 
 
 def _script(text: str) -> Script:

@@ -62,6 +62,15 @@ class BreakerFacts:
     resting_until: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CallsLeft:
+    """A provider's budget. ``at_once``: how many calls may go out now, of ``burst`` at most."""
+
+    at_once: int
+    burst: int
+    per_minute: int
+
+
 class CallGovernor:
     """The governor of one account; any number of them in any number of processes share what they know."""
 
@@ -204,6 +213,17 @@ def breaker_state(name: str) -> BreakerFacts:
         reason=breaker.reason,
         resting_until=_time(breaker.rest_until) if breaker.is_resting(place.now) else None,
     )
+
+
+def calls_left(name: str) -> CallsLeft | None:
+    """The budget of a provider's present account; ``None`` if it is not configured. Asks nobody but Redis."""
+    try:
+        account = _account(name, registry.get_token(name))
+    except ProviderNotConfigured:
+        return None
+    budget = Budget(per_minute=settings.PROVIDER_CALLS_PER_MINUTE)
+    left = _with_book(account, lambda book: book.left(budget))
+    return CallsLeft(at_once=max(int(left), 0), burst=int(budget.burst), per_minute=budget.per_minute)
 
 
 def forget_breaker(name: str, token: str) -> None:
