@@ -14,14 +14,15 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from jobs.access import CONFIGURE_PROVIDERS, Actor
+from jobs.access import CONFIGURE_PROVIDERS
+from jobs.admin_rows import actor_of
 from jobs.models import ProviderCredential
 from jobs.services import provider_tokens
-from jobs.services.actors import actor_for
 from jobs.services.lookup import InvalidState
 from jobs.services.provider_tokens import TokenRefused
 from jobs.token_text import LONGEST_TOKEN, checked_token, masked
 from providers import names
+from providers.errors import UnknownProvider
 
 
 class TokenForm(forms.Form):
@@ -56,10 +57,10 @@ class ProviderCredentialAdmin(admin.ModelAdmin[ProviderCredential]):
         return masked(credential.last_four)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return _actor(request).can(CONFIGURE_PROVIDERS)
+        return actor_of(request).can(CONFIGURE_PROVIDERS)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return _actor(request).can(CONFIGURE_PROVIDERS)
+        return actor_of(request).can(CONFIGURE_PROVIDERS)
 
     has_add_permission = has_change_permission = has_delete_permission = has_view_permission
 
@@ -111,8 +112,8 @@ class ProviderCredentialAdmin(admin.ModelAdmin[ProviderCredential]):
 
     def _forget(self, request: HttpRequest, provider: str) -> None:
         try:
-            change = provider_tokens.remove_token(_actor(request), provider)
-        except InvalidState as error:
+            change = provider_tokens.remove_token(actor_of(request), provider)
+        except (InvalidState, UnknownProvider) as error:
             self.message_user(request, str(error), messages.ERROR)
         else:
             self.message_user(request, change.message, messages.SUCCESS)
@@ -121,7 +122,7 @@ class ProviderCredentialAdmin(admin.ModelAdmin[ProviderCredential]):
         values = form.cleaned_data
         try:
             change = provider_tokens.set_token(
-                _actor(request), values["provider"], values["token"], check=values["check"]
+                actor_of(request), values["provider"], values["token"], check=values["check"]
             )
         except TokenRefused as error:
             form.add_error("token", str(error))
@@ -136,9 +137,3 @@ class ProviderCredentialAdmin(admin.ModelAdmin[ProviderCredential]):
 def _id(text: str | None) -> int:
     """The key that an address names; 0, which no row has, for what is none."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else 0
-
-
-def _actor(request: HttpRequest) -> Actor:
-    """Who asks, as the middleware found; in the admin it is always somebody who is signed in."""
-    found: Actor | None = getattr(request, "actor", None)
-    return found or actor_for(request.user, via="session")  # type: ignore[arg-type]

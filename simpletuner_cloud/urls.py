@@ -14,6 +14,7 @@ from jobs.api.errors import not_found
 from jobs.api.keys import KeyListView, KeyView
 from jobs.api.queue import QueueListView
 from jobs.api.webhooks import WebhookView
+from jobs.system_admin import system
 from jobs.views.login import administration_login
 from simpletuner_cloud.language import Catalogue
 
@@ -35,6 +36,7 @@ urlpatterns = [
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     re_path(r"^api(?:/[\s\S]*)?$", not_found),  # a path may have line ends in it
     path("admin/login/", administration_login),
+    path("admin/system/", admin.site.admin_view(system), name="admin-system"),
     path("admin/", admin.site.urls),
     # Browsers ask for it on pages that name no icon: the admin and the API's documentation.
     path("favicon.ico", login_not_required(RedirectView.as_view(url=static_lazy("img/favicon.svg")))),

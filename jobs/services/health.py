@@ -5,7 +5,7 @@ Redis is asked once. If it hangs that costs one of its time limits, and whatever
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -77,10 +77,14 @@ class HealthReport:
 
 @dataclass(frozen=True, slots=True)
 class SharedState:
-    """What lies in Redis, read in one go. ``depth``: messages that wait for a worker."""
+    """What lies in Redis, read in one go. ``depths``: messages that wait for a worker, by queue."""
 
     heartbeats: list[Heartbeat]
-    depth: int
+    depths: Mapping[str, int]
+
+    @property
+    def depth(self) -> int:
+        return sum(self.depths.values())
 
 
 def report(*, include_providers: bool = False) -> HealthReport:
@@ -126,7 +130,8 @@ def read_shared_state() -> SharedState:
     for queue in settings.CELERY_TASK_QUEUES:
         pipeline.llen(f"{settings.REDIS_KEY_PREFIX}{queue}")
     (seconds, _microseconds), stored, *depths = pipeline.execute()
-    return SharedState(heartbeats.read(cast("dict[str, str]", stored), now=seconds), sum(map(int, depths)))
+    waiting = dict(zip(settings.CELERY_TASK_QUEUES, map(int, depths), strict=True))
+    return SharedState(heartbeats.read(cast("dict[str, str]", stored), now=seconds), waiting)
 
 
 def _database() -> Component:

@@ -1,9 +1,10 @@
 """Deleting what is old, a little at a time (docs/retention.md)."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +35,25 @@ class Due:
     oldest: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """What the last run did. ``is_done``: nothing was left that was due."""
+
+    ended_at: datetime
+    seconds: float
+    is_done: bool
+    gone: dict[str, int]
+
+
+def last_run() -> LastRun | None:
+    """The last one, as far as Redis remembers it. Raises ``redis.RedisError``."""
+    stored = coordination.client().get(_last_run_key())
+    if stored is None:
+        return None
+    facts = json.loads(str(stored))
+    return LastRun(datetime.fromisoformat(facts["ended_at"]), facts["seconds"], facts["is_done"], facts["gone"])
+
+
 def preview() -> list[Due]:
     """What a run would delete now, table by table; deletes nothing."""
     now = timezone.now()
@@ -50,7 +70,8 @@ def run(*, seconds: float = RUN_SECONDS, on_batch: Callable[[str, int], None] | 
     with coordination.lease("retention", seconds=LEASE_SECONDS) as renew:
         if renew is None:
             return None
-        deadline = time.monotonic() + seconds
+        started = time.monotonic()
+        deadline = started + seconds
         now = timezone.now()
         gone = dict.fromkeys((table.name for table in TABLES), 0)
         due = {table: rows for table in TABLES if (rows := table.due(now)) is not None}
@@ -67,10 +88,20 @@ def run(*, seconds: float = RUN_SECONDS, on_batch: Callable[[str, int], None] | 
                 if on_batch:
                     on_batch(table.name, removed)
                 renew()
+        _note(LastRun(timezone.now(), round(time.monotonic() - started, 1), not rest, gone))
         if any(gone.values()):
             went = {name.replace(" ", "_"): count for name, count in gone.items() if count}
             logger.info("old rows deleted", is_done=not rest, **went)
         return gone
+
+
+def _note(run: LastRun) -> None:
+    facts = asdict(run) | {"ended_at": run.ended_at.isoformat()}
+    coordination.client().set(_last_run_key(), json.dumps(facts))
+
+
+def _last_run_key() -> str:
+    return coordination.key("retention:last")
 
 
 def _preview(table: Table, now: datetime) -> Due:
