@@ -194,7 +194,7 @@ def _own_count(left: int | None, provider: str) -> str:
         "%(provider)s itself counts %(count)s more after the last one",
         "%(provider)s itself counts %(count)s more after the last one",
         left,
-    ) % {"provider": provider, "count": left}
+    ) % {"provider": provider, "count": number(left)}
 
 
 def _held_until(facts: BreakerFacts, now: datetime) -> Moment | None:

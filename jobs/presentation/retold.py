@@ -168,6 +168,12 @@ SENTENCES = (
     gettext_noop("There are %(count)s keys of this account already: revoke some first."),
     gettext_noop("No key could be made just now; try again."),
     # of the policy of polling
+    gettext_noop("%(policy)s; last cycle %(seconds)s s ago"),
+    gettext_noop("%(policy)s; the first cycle is still to come"),
+    gettext_noop("%(policy)s; jobs not heard of for %(seconds)s s are asked for all the same"),
+    gettext_noop("%(policy)s; jobs not heard of are never reconciled"),
+    gettext_noop("job status polling is on, every %(seconds)s s: %(reason)s"),
+    gettext_noop("job status polling is off: %(reason)s"),
     gettext_noop("the enterprise file enables it"),
     gettext_noop("the enterprise file disables it"),
     gettext_noop("a webhook URL is configured"),

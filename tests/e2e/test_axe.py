@@ -204,7 +204,7 @@ def test_login_account_and_refusals(eyes: Eyes, make_account: MakeAccount, monke
     eyes.look("/account/password")
     eyes.look("/providers", status=403)
     eyes.look("/nowhere", status=404)
-    monkeypatch.setattr("jobs.views.trends.notices", None)
+    monkeypatch.setattr("jobs.views.trends.day_charts", None)
     eyes.look("/trends", status=500)
 
 

@@ -1,5 +1,6 @@
 """The administration's page on the system: what an operator reads there, for whom it is, and what it costs."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -39,8 +40,9 @@ def test_processes_poller_and_queues_are_told(client: Client, settings: Settings
     PollCycle.objects.create(provider="replicate", active_jobs=7, failed=3, error="Three were missed.")
     coordination.client().rpush(f"{settings.REDIS_KEY_PREFIX}{settings.PROVIDER_QUEUES['replicate']}", 1, 2)
     page = said(client)
-    for words in ("Alive", "Silent", "Three were missed.", "<td>7</td>", "Next cycle: in 29 s", "every 30 s"):
+    for words in ("Alive", "Silent", "Three were missed.", "<td>7</td>", "every 30 s"):
         assert words in page
+    assert re.search(r"Next cycle: in (2\d|30) s", page)
     assert f'<th scope="row">{settings.PROVIDER_QUEUES["replicate"]}</th><td>2</td>' in page
     assert "does not run: no scheduler" in page
 
