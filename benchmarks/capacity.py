@@ -39,7 +39,8 @@ class Costs:
     event_bytes: Cost = Cost(120, "Sizes in the database")
     log_bytes: Cost = Cost(97_000, "Sizes in the database")
     fetches_per_second: Cost = Cost(1.6, "Importing a history")
-    list_seconds: Cost = Cost(0.007, "Sizes in the database")
+    list_seconds: Cost = Cost(1 / 650, "Web servers")
+    fragment_seconds: Cost = Cost(0.02, "The list in a browser")
 
 
 MEASURED = Costs()
@@ -126,7 +127,8 @@ def needs(load: Load, costs: Costs = MEASURED) -> Needs:
     by_streams = ceil(load.listeners / LISTENERS_PER_WEB)
     deliveries = events_per_second * load.listeners * costs.delivery_seconds.value
     fetches = load.listeners * min(events_per_second * load.seen_share, costs.fetches_per_second.value)
-    web_cores = ((load.lists_per_second + fetches) * costs.list_seconds.value + deliveries) / BUSY_SHARE
+    lists = load.lists_per_second * costs.list_seconds.value + fetches * costs.fragment_seconds.value
+    web_cores = (lists + deliveries) / BUSY_SHARE
     by_cpu = ceil(web_cores)
     webs = max(2, by_streams, by_cpu)
     # The work of the cycle, which a worker does between the answers; two, so that one may be lost.

@@ -34,8 +34,9 @@ PAGE_THREADS = 3
 # one, a hundred lists take half the time that they take at once (docs/performance.md).
 LIST_THREADS = 1
 PROVIDER_THREADS = 16
-# Their own, so that a flood of webhooks and the pages do not wait for each other.
-WEBHOOK_THREADS = 4
+# Their own, so that a flood of webhooks and the pages do not wait for each other. More than the cores could use: each
+# waits most of its time until the database lets it write.
+WEBHOOK_THREADS = 8
 PROVIDER_PATHS = (
     "/sync",
     "/inline-progress",
@@ -63,7 +64,7 @@ class WebApplication:
         self._lists = SharedAnswers(WsgiLane(django, threads=LIST_THREADS, name="list"), at_once=LIST_THREADS)
         self._pages = WsgiLane(django, threads=PAGE_THREADS, name="page")
         self._provider_calls = RecentAnswers(WsgiLane(django, threads=PROVIDER_THREADS, name="provider"))
-        self._webhooks = WebhookBodies(WSGIMiddleware(django, workers=WEBHOOK_THREADS))
+        self._webhooks = WebhookBodies(WsgiLane(django, threads=WEBHOOK_THREADS, name="webhook"))
         self._uploads = UploadBodies(WSGIMiddleware(django, workers=UPLOAD_THREADS))
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -9,10 +9,10 @@ import json
 import time
 from collections.abc import Iterable
 
-from a2wsgi import WSGIMiddleware
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPRequestEvent, HTTPScope
 
-from jobs.api.webhooks import MAX_BODY_BYTES, TOO_LARGE, Refusal, refusal
+from jobs.api.webhooks import MAX_BODY_BYTES, TOO_LARGE, Refusal, refusal, under_way
+from simpletuner_cloud.wsgi_lane import WsgiLane
 
 # For the whole body: Replicate's own sender gives up after 30 s.
 BODY_SECONDS = 30.0
@@ -39,13 +39,13 @@ class _ClientGone(Exception):
 class WebhookBodies:
     """In front of the application that answers webhooks: gives it whole bodies of a bounded size only."""
 
-    def __init__(self, application: WSGIMiddleware) -> None:
+    def __init__(self, application: WsgiLane) -> None:
         self._application = application
         self._held = 0
 
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["method"] != "POST":
-            await self._application(scope, _replay(b""), send)  # type: ignore[arg-type]
+            await self._application(scope, _replay(b""), send)
             return
         reason = _refusal(scope)
         # Whoever waits for leave sends nothing before he has it.
@@ -64,7 +64,7 @@ class WebhookBodies:
                     return
             if reason is None:
                 body = b"".join(chunks)
-                await self._application(_with_length(scope, len(body)), _replay(body), send)  # type: ignore[arg-type]
+                await self._answer(_with_length(scope, len(body)), body, send)
         finally:
             self._held -= sum(map(len, chunks))
             chunks.clear()
@@ -72,6 +72,13 @@ class WebhookBodies:
             if has_more:
                 await _drain(receive)
             await _refuse(send, reason)
+
+    async def _answer(self, scope: HTTPScope, body: bytes, send: ASGISendCallable) -> None:
+        under_way.deliveries += 1
+        try:
+            await self._application(scope, _replay(body), send)
+        finally:
+            under_way.deliveries -= 1
 
     async def _collect(self, receive: ASGIReceiveCallable, chunks: list[bytes]) -> None:
         size = 0

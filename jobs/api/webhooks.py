@@ -24,6 +24,16 @@ MAX_BODY_BYTES = 25 * 1024 * 1024
 LARGEST_LENGTH_DIGITS = 15
 
 
+@dataclass(slots=True)
+class UnderWay:
+    """How many deliveries this process has and has not answered, as whoever hands them on has counted."""
+
+    deliveries: int = 0
+
+
+under_way = UnderWay()
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """An answer that needs no look at the body. ``retry_after``: seconds, ``None`` if coming again is no use."""
@@ -98,7 +108,7 @@ class WebhookView(OpenView):
     def post(self, request: Request, provider: str) -> Response:
         """Take a signed delivery: it is kept before this is answered, and applied at once where that is possible."""
         try:
-            receipt = webhooks.receive(provider, request.headers, _body(request))
+            receipt = webhooks.receive(provider, request.headers, _body(request), beside=under_way.deliveries - 1)
         except InvalidWebhook as error:
             # One answer for every reason: which of them it was is nobody's business but the log's.
             raise Refused(Refusal(401, "invalid_signature", "The delivery is not signed as it must be.")) from error

@@ -62,10 +62,14 @@ CLAIM_SECONDS = 30.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 600.0
 # Replicate answers 404 now and then for what exists: only the third is believed.
 ATTEMPTS_BEFORE_UNKNOWN = 3
-DELIVERIES_PER_PASS = 200
+DELIVERIES_PER_PASS = 5_000
 PASS_SECONDS = 30.0
 # Renewed after each delivery.
 LEASE_SECONDS = 30.0
+
+# Beside more than so many others in this process a request keeps its delivery and is done, and the worker applies it.
+# To keep one takes a third of the time: so a flood is taken in, however long it takes to be worked off.
+MOST_APPLIED_AT_ONCE = 16
 
 # Changes that are worth calling a delivery applied: not our own book-keeping.
 NEWS = frozenset(
@@ -106,8 +110,10 @@ def is_allowed_sender(peer: str, forwarded_for: Iterable[str]) -> bool:
     return not allowed or is_in(client_address(peer, forwarded_for, settings.TRUSTED_PROXIES), allowed)
 
 
-def receive(provider: str, headers: Mapping[str, str], body: bytes) -> Receipt:
+def receive(provider: str, headers: Mapping[str, str], body: bytes, *, beside: int = 0) -> Receipt:
     """Verify a delivery over its raw body, keep it, and apply it if that takes no question to the provider.
+
+    ``beside``: how many others are under way in this process. With too many it is left to the worker.
 
     Raises ``UnknownProvider``, ``ProviderNotConfigured``, ``SecretUnavailable``, ``InvalidWebhook``, and a database
     error if it could not be kept. Once it is kept nothing is raised.
@@ -122,11 +128,13 @@ def receive(provider: str, headers: Mapping[str, str], body: bytes) -> Receipt:
     except SecretUnavailable:
         count(provider, NO_SECRET)
         raise
-    delivery, is_new = _keep(provider, signed, body)
+    is_ours = beside <= MOST_APPLIED_AT_ONCE
+    delivery, is_new = _keep(provider, signed, body, claim_seconds=CLAIM_SECONDS if is_ours else 0.0)
     if is_new:
         transit = delivery.received_at - delivery.sent_at
         telemetry.observe("webhook_transit_seconds", transit.total_seconds(), provider=provider)
-        _attempt(delivery, body=body)
+        if is_ours:
+            _attempt(delivery, body=body)
     else:
         count(provider, DUPLICATE)
     return Receipt(
@@ -202,8 +210,11 @@ class _Asker:
             return error
 
 
-def _keep(provider: str, signed: SignedDelivery, body: bytes) -> tuple[WebhookDelivery, bool]:
-    """Commit a delivery; ``False`` if it was there already, which the database decides."""
+def _keep(provider: str, signed: SignedDelivery, body: bytes, *, claim_seconds: float) -> tuple[WebhookDelivery, bool]:
+    """Commit a delivery; ``False`` if it was there already, which the database decides.
+
+    For ``claim_seconds`` it is the caller's to apply, and then the worker's.
+    """
     same = WebhookDelivery.objects.filter(provider=provider, webhook_id=signed.webhook_id)
     if not same.exists():
         now = timezone.now()
@@ -213,7 +224,7 @@ def _keep(provider: str, signed: SignedDelivery, body: bytes) -> tuple[WebhookDe
             defaults={
                 "sent_at": signed.sent_at,
                 "received_at": now,
-                "next_try_at": now + timedelta(seconds=CLAIM_SECONDS),
+                "next_try_at": now + timedelta(seconds=claim_seconds),
                 "body_sha256": hashlib.sha256(body).hexdigest(),
                 "body_bytes": len(body),
                 "content": zlib.compress(body, COMPRESSION_LEVEL),

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +15,7 @@ from django.db import InterfaceError, OperationalError
 from django.test import Client
 from pytest_django import Settings
 
-from jobs.api.webhooks import MAX_BODY_BYTES
+from jobs.api.webhooks import MAX_BODY_BYTES, under_way
 from jobs.models import StatusChange, UnifiedJob, WebhookDelivery
 from jobs.services import provider_config, sync, webhooks
 from providers.sandbox import webhooks as sandbox_webhooks
@@ -227,7 +228,45 @@ def test_fifty_at_once_over_http_are_all_answered_and_change_the_job_once(
     assert {answer.status_code for answer in answers} == {200}
     assert sum(not answer.json()["duplicate"] for answer in answers) == 1
     assert WebhookDelivery.objects.get().repeats == 49
+    # With so many at once it may be the worker's to apply.
+    webhooks.apply_received()
     assert StatusChange.objects.count() == 1
+
+
+def test_a_flood_is_kept_and_left_to_the_worker(sandbox: RunningSandbox, make_job: MakeJob) -> None:
+    job = make_job(external_id=JOB, status="queued")
+    body = body_of(JOB)
+    receipt = webhooks.receive("replicate", signed(body), body, beside=webhooks.MOST_APPLIED_AT_ONCE + 1)
+    assert (receipt.verdict, receipt.job_id) == ("received", None)
+    job.refresh_from_db()
+    assert job.status == "queued"
+    # At once, without the half minute that a request has for what it applies itself.
+    assert webhooks.apply_received() == 1
+    job.refresh_from_db()
+    assert job.status == "running"
+    again = webhooks.receive("replicate", signed(body), body, beside=webhooks.MOST_APPLIED_AT_ONCE)
+    assert again.verdict in ("applied", "stale")
+
+
+def test_those_under_way_are_counted_until_they_are_answered(
+    web: str, sandbox: RunningSandbox, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_job(external_id=JOB, status="queued")
+    seen = []
+    receive = webhooks.receive
+
+    def note(*arguments: Any, beside: int) -> webhooks.Receipt:
+        seen.append(beside)
+        return receive(*arguments, beside=beside)
+
+    monkeypatch.setattr(webhooks, "receive", note)
+    for _ in range(3):
+        deliver(web, body_of(JOB))
+    assert seen == [0, 0, 0]
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda _: deliver(web, body_of(JOB)), range(30)))
+    assert 1 <= max(seen) <= 9
+    assert under_way.deliveries == 0
 
 
 def test_slow_senders_keep_no_thread_from_others(web: str, sandbox: RunningSandbox) -> None:
