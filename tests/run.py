@@ -19,12 +19,8 @@ DATABASES = ("sqlite", "postgresql")
 # Shuffled, so that no test leans on the one before it, and by the same dice for everybody: what fails here fails there
 # too. Another order: .venv/bin/python -m tests.run --randomly-seed=7
 ORDER = ("--randomly-seed=20261124",)
-# A file stays in one process: the browser of a file is started once. One process more than there are cores, since many
-# tests wait for a while, for something to happen or to not happen.
-PARALLEL = (
-    *("--numprocesses", str((os.cpu_count() or 1) + 1)),
-    *("--dist", "loadfile", "--no-loadscope-reorder"),
-)
+# A file stays in one process: the browser of a file is started once.
+PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 # Left out on PostgreSQL: see above. `TEST_DATABASE=postgresql .venv/bin/python -m pytest` runs them there as well.
 SQLITE_ONLY = (
     "tests/cli",

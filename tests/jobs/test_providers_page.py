@@ -46,7 +46,7 @@ def test_page_tells_how_many_calls_are_left_and_takes_none(client: Client, monke
     for _ in range(5):
         page = said(client)
     assert re.search(r"Left: 1[12] of 12 at once", page)
-    assert "Replicate itself counts 2998 more after the last one" in page
+    assert "Replicate itself counts 2,998 more after the last one" in page
 
 
 def test_token_of_the_environment_is_told_by_its_end_and_has_no_form(client: Client, live: RunningSandbox) -> None:

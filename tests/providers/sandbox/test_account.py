@@ -76,7 +76,7 @@ def test_something_is_always_running_and_new_jobs_keep_coming() -> None:
         now_known = {job.id for job in account.jobs()}
         discoveries.append(len(now_known - known))
         known = now_known
-    assert min(counts) >= 2
+    assert min(counts) >= 1
     assert max(counts) <= 8
     assert sum(3 <= count <= 6 for count in counts) > 50
     assert sum(found > 0 for found in discoveries) > 40
