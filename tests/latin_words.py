@@ -10,7 +10,7 @@ SPOKEN_ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "aria-valuetex
 WORD = re.compile(r"[A-Za-z][A-Za-z_]+")
 AS_THEY_ARE = re.compile(
     r"https?://\S+|\b[\w.-]+\.(?:json|toml|yaml|log|csv|zip|tar|py|com/\w+)\b"  # addresses and files
-    r"|\b[A-Z]+_[A-Z_]+\b|\bgpu-[\w-]+|\bowner/name\b"  # settings, machines, patterns
+    r"|\b[A-Z]+_[A-Z_]+(?:=\w+)?\b|\bgpu-[\w-]+|\bowner/name\b"  # settings, machines, patterns
     r"|\bjob\d{5}\w+|\b[0-9a-f]{32}\b"  # ids
     r"|\((?:[A-Z][a-z]+)+\)"  # kinds of errors
     r"|“[^”]*”"  # what somebody wrote
