@@ -84,11 +84,9 @@ INSTALLED: Mapping[str, str] = {
 
 def total(actor: Actor = SYSTEM, **filters: str) -> int:
     """How many jobs there are that ``actor`` may see, of a ``provider``, ``status`` or ``job_type`` if one is named."""
-    conditions: dict[str, str | int] = {name: value for name, value in filters.items() if value}
-    if not actor.can(VIEW_ALL):
-        if actor.user_id is None or not actor.can(VIEW_OWN):
-            return 0
-        conditions["owner_key"] = actor.user_id
+    conditions = _conditions(actor, filters)
+    if conditions is None:
+        return 0
     where = " AND ".join(f"{name} = %s" for name in conditions) or "1 = 1"
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT COALESCE(SUM(jobs), 0) FROM {TALLY} WHERE {where}", list(conditions.values()))
@@ -156,9 +154,15 @@ def _count_all() -> None:
 
 
 def _tallies(actor: Actor, filters: Mapping[str, str]) -> QuerySet[JobTally]:
-    tallies = JobTally.objects.order_by()
+    conditions = _conditions(actor, filters)
+    return JobTally.objects.none() if conditions is None else JobTally.objects.order_by().filter(**conditions)
+
+
+def _conditions(actor: Actor, filters: Mapping[str, str]) -> dict[str, str | int] | None:
+    """The columns that rows must agree with, and their values; ``None``: there is nothing to see."""
+    conditions: dict[str, str | int] = {name: value for name, value in filters.items() if value}
     if not actor.can(VIEW_ALL):
         if actor.user_id is None or not actor.can(VIEW_OWN):
-            return tallies.none()
-        tallies = tallies.filter(owner_key=actor.user_id)
-    return tallies.filter(**{name: value for name, value in filters.items() if value})
+            return None
+        conditions["owner_key"] = actor.user_id
+    return conditions
