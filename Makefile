@@ -71,7 +71,7 @@ chaos: ## Hurt the whole system for a long time; SECONDS=600 SEEDS="1 2 3" DATAB
 		$(BIN)/python -m tests.chaos --seconds "$(SECONDS)" --seed "$$seed" --database "$$database" || failed=1; \
 	done; done; exit $$failed
 
-bench: ## Measure what is promised, on SQLite and PostgreSQL; about half an hour on a quiet machine. BENCH="--quick"
+bench: ## Measure what is promised, on SQLite and PostgreSQL; about twenty minutes on a quiet machine. BENCH="--quick"
 	@$(functions) install_for_development; exec $(BIN)/python -m benchmarks $(BENCH)
 
 lint: ## Check style, types, imports, migrations and the API schema
