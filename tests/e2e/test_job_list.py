@@ -14,11 +14,15 @@ SOON = 4000
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 
+# Begins after a whole frame: what changed just before is drawn by then, and is no movement of what follows.
 COUNT_SHIFTS = """
-window.shifts = [];
-new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((entry) =>
-  `${entry.value} ${entry.sources.map(({node}) => node?.outerHTML ?? node?.nodeValue)}`)))
-  .observe({type: "layout-shift", buffered: false});
+async () => {
+  await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  window.shifts = [];
+  new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((entry) =>
+    `${entry.value} ${entry.sources.map(({node}) => node?.outerHTML ?? node?.nodeValue)}`)))
+    .observe({type: "layout-shift", buffered: false});
+}
 """
 
 

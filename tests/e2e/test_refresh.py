@@ -189,7 +189,7 @@ def test_page_whose_script_is_broken_works_as_plain_forms_and_says_that_it_is_no
     page.get_by_role("searchbox").fill("nothing of that name")
     page.get_by_role("searchbox").press("Enter")
     expect(page.get_by_text("No job matches")).to_be_visible()
-    page.get_by_role("link", name="Clear filters").first.click()
+    page.locator(".empty").get_by_role("link", name="Clear filters").click()
     page.get_by_role("button", name="Sync", exact=True).click()
     expect(page.locator(".message")).to_contain_text("Discovered 0 jobs from Replicate")
     page.locator(f'tr[data-key="job-{running.job_id}"] .cell-job a').click()
