@@ -7,20 +7,22 @@ measured twice: all with one request, and each with one that differs from the ot
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from statistics import median
 
 from benchmarks.load import Answers, Client, load
-from benchmarks.results import Result, at_least, at_most, percentile, told
+from benchmarks.results import Result, at_least, at_most, told
 from benchmarks.sizes import Sizes
 from benchmarks.stack import Stack, empty_store, fill_store
 
 CLIENTS = 16
 PAGE = "/api/cloud/jobs?limit=50"
 REPEATS = 5
+# Turns of either server when one is measured beside the other.
+PEER_TURNS = 7
 
 
 def throughput(stack: Stack, sizes: Sizes, peer: str | None) -> Iterator[Result]:
     """First page with all clients, then pages at any depth with one."""
-    own: dict[str, Answers] = {}
     first_page_ms = 0.0
     for count in sizes.stores:
         fill_store(count)
@@ -31,7 +33,6 @@ def throughput(stack: Stack, sizes: Sizes, peer: str | None) -> Iterator[Result]
             yield at_most(f"{name}: p99", answers.milliseconds(0.99), 100, unit=" ms", digits=0)
             if answers.failures:
                 yield at_most(f"{name}: failures", answers.failures, 0, digits=0)
-            own.setdefault(how, answers)
         depths = (0, count // 2, max(count - 50, 0))
         slowest = max(_page_ms(stack.url, f"{PAGE}&cursor={_cursor(depth)}", sizes) for depth in depths)
         if not first_page_ms:
@@ -39,14 +40,20 @@ def throughput(stack: Stack, sizes: Sizes, peer: str | None) -> Iterator[Result]
         else:
             ratio = slowest / first_page_ms
             yield at_most(f"list, {count:,} jobs: slowest page / first page of {sizes.stores[0]:,}, p50", ratio, 1.5)
-    for how, path in (("each its own", _different), ("all the same", _same)) if peer else ():
-        theirs = _load(str(peer), path, sizes.seconds)
-        yield told(
-            f"peer's list, {how}: requests/s", f"{theirs.per_second:.0f} (p99 {theirs.milliseconds(0.99):.0f} ms)"
-        )
-        ratio = own[how].per_second / max(theirs.per_second, 1e-9)
-        yield at_least(f"list, {how}: our requests/s / the peer's", ratio, 4)
+    if peer:
+        fill_store(sizes.stores[0])
+        for how, path in (("each its own", _different), ("all the same", _same)):
+            yield from _beside_peer(stack.url, peer, how, path, sizes.seconds)
     empty_store()
+
+
+def _beside_peer(own: str, peer: str, how: str, path: Callable[[int], str], seconds: float) -> Iterator[Result]:
+    """Both in turns, and the median of the turns' ratios: what the machine does besides slows them alike."""
+    turns = [tuple(_load(url, path, seconds / PEER_TURNS * 2) for url in (own, peer)) for _ in range(PEER_TURNS)]
+    ours, theirs = (median(answers.per_second for answers in side) for side in zip(*turns, strict=True))
+    yield told(f"list, {how}, in turns: requests/s of ours, of the peer", f"{ours:.0f}, {theirs:.0f}")
+    ratio = median(mine.per_second / max(its.per_second, 1e-9) for mine, its in turns)
+    yield at_least(f"list, {how}: our requests/s / the peer's", ratio, 4)
 
 
 def against_peer(stack: Stack, sizes: Sizes, peer: str) -> Iterator[Result]:
@@ -57,9 +64,10 @@ def against_peer(stack: Stack, sizes: Sizes, peer: str) -> Iterator[Result]:
         ("sync", "/api/cloud/jobs/sync", "POST"),
         ("sync_active", f"{PAGE}&sync_active=true", "GET"),
     ):
-        ours, theirs = (asyncio.run(_median_seconds(url, path, method)) for url in (stack.url, peer))
+        turns = [[asyncio.run(_seconds(url, path, method)) for url in (stack.url, peer)] for _ in range(PEER_TURNS)]
+        ours, theirs = (median(side) for side in zip(*turns, strict=True))
         yield told(f"{name}, seconds: ours, the peer's", f"{ours:.3f}, {theirs:.3f}")
-        yield told(f"{name}: the peer's seconds / ours", f"{theirs / ours:.1f}")
+        yield told(f"{name}: the peer's seconds / ours", f"{median(its / mine for mine, its in turns):.1f}")
 
 
 def _cursor(depth: int) -> str:
@@ -96,13 +104,12 @@ def _page_ms(url: str, path: str, sizes: Sizes) -> float:
     return min(once() for _ in range(REPEATS))
 
 
-async def _median_seconds(url: str, path: str, method: str) -> float:
-    client, taken = Client(url), []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        status = await client.request(path, method=method)
-        if status != 200:
-            raise RuntimeError(f"{url}{path} answered {status}")
-        taken.append(time.perf_counter() - started)
+async def _seconds(url: str, path: str, method: str) -> float:
+    client = Client(url)
+    started = time.perf_counter()
+    status = await client.request(path, method=method)
+    taken = time.perf_counter() - started
     client.close()
-    return percentile(taken, 0.5)
+    if status != 200:
+        raise RuntimeError(f"{url}{path} answered {status}")
+    return taken

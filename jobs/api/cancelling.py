@@ -12,10 +12,21 @@ from jobs.api.base import ApiView, checked
 from jobs.api.errors import error_code
 from jobs.api.serializers import Problem
 from jobs.services import cancelling
-from jobs.services.cancelling import BatchOutcome
+from jobs.services.cancelling import BatchOutcome, Cancellation
 
 REFUSALS = {403: Problem, 404: Problem, 409: Problem}
 PROVIDER_ERRORS = {429: Problem, 502: Problem, 503: Problem, 504: Problem}
+
+
+def cancel_payload(done: Cancellation) -> dict[str, Any]:
+    """What a cancellation came to, in the shape of ``CancelResult``."""
+    return {
+        "success": True,
+        "job_id": done.job.job_id,
+        "status": done.job.status,
+        "cancelling": done.is_cancelling,
+        "message": done.message,
+    }
 
 
 class JobCancelView(ApiView):
@@ -34,16 +45,7 @@ class JobCancelView(ApiView):
         A provider that refuses or does not answer is told as an error; the wish is noted all the same, and is put to
         it again until it is heard.
         """
-        done = cancelling.cancel_job(self.actor, job_id)
-        return Response(
-            {
-                "success": True,
-                "job_id": done.job.job_id,
-                "status": done.job.status,
-                "cancelling": done.is_cancelling,
-                "message": done.message,
-            }
-        )
+        return Response(cancel_payload(cancelling.cancel_job(self.actor, job_id)))
 
 
 class JobsCancelView(ApiView):

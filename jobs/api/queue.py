@@ -10,6 +10,7 @@ from jobs import access
 from jobs.api import queue_serializers as shapes
 from jobs.api import serializers
 from jobs.api.base import ApiView, checked
+from jobs.api.cancelling import cancel_payload
 from jobs.api.money_serializers import CancelResult
 from jobs.queue_order import Limits
 from jobs.services import audit, cancelling, queue_actions, queue_limits, queue_reading
@@ -126,16 +127,7 @@ class QueueCancelView(ApiView):
     )
     def post(self, _request: Request, job_id: str) -> Response:
         """End a job that waits; no provider is asked. One that is at its provider is cancelled there."""
-        done = cancelling.cancel_job(self.actor, job_id)
-        return Response(
-            {
-                "success": True,
-                "job_id": done.job.job_id,
-                "status": done.job.status,
-                "cancelling": done.is_cancelling,
-                "message": done.message,
-            }
-        )
+        return Response(cancel_payload(cancelling.cancel_job(self.actor, job_id)))
 
 
 class QueueSendAgainView(ApiView):

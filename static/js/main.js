@@ -15,6 +15,7 @@ import "./elements/live-duration.js";
 import "./elements/live-fragment.js";
 import "./elements/local-time.js";
 import "./elements/log-view.js";
+import "./elements/notice-board.js";
 import "./elements/refresh-trouble.js";
 import "./elements/relative-time.js";
 import "./elements/row-menu.js";

@@ -20,7 +20,8 @@ async () => {
   await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
   window.shifts = [];
   new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((entry) =>
-    `${entry.value} ${entry.sources.map(({node}) => node?.outerHTML ?? node?.nodeValue)}`)))
+    `${entry.value} ${entry.sources.map(({node, previousRect: a, currentRect: b}) =>
+    `[${[a.x, a.y, a.width, a.height]} → ${[b.x, b.y, b.width, b.height]}] ${node?.outerHTML ?? node?.nodeValue}`)}`)))
     .observe({type: "layout-shift", buffered: false});
 }
 """

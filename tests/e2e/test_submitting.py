@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from jobs.lifecycle import Source
 from jobs.models import DatasetArchive, JobSubmission, TrainingConfig, UnifiedJob
@@ -27,21 +27,6 @@ def _clean_folder() -> Iterator[None]:
     folder = archives.archives_folder()
     for path in folder.iterdir() if folder.is_dir() else ():
         path.unlink()
-
-
-@pytest.fixture
-def complaints(page: Page) -> Iterator[list[str]]:
-    """What the browser complains of."""
-    heard: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            heard.append(message.text)
-
-    page.on("console", note)
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    yield heard
-    assert heard == []
 
 
 @pytest.fixture

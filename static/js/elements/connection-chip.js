@@ -1,5 +1,5 @@
 // <connection-chip>: says by icon and word how fresh the page can be.
-import { on } from "../bus.js";
+import { emit, on } from "../bus.js";
 import { gettext } from "../i18n.js";
 import { icon } from "../icon.js";
 
@@ -7,7 +7,7 @@ customElements.define(
   "connection-chip",
   class extends HTMLElement {
     #life = new AbortController();
-    #note = null;
+    #isLimited = false;
 
     connectedCallback() {
       this.#life = new AbortController();
@@ -31,28 +31,28 @@ customElements.define(
 
     /** The reader can do something about this one, so it is not left to a hint. */
     #tellOfLimit(isLimited) {
-      if (!isLimited || this.#note) {
-        if (!isLimited) {
-          this.#note?.remove();
-          this.#note = null;
-        }
+      if (isLimited === this.#isLimited) {
         return;
       }
-      this.#note = document.createElement("div");
-      this.#note.className = "strip strip-warning";
-      this.#note.setAttribute("role", "status");
-      const line = document.createElement("p");
-      line.className = "strip-content";
-      const words = document.createElement("span");
-      words.textContent = gettext(
-        "Too many open live views from this address. This one looks every 30 s instead; close another one to make it live.",
-      );
-      line.append(icon("warning"), words);
-      this.#note.append(line);
-      this.closest("header").after(this.#note);
+      this.#isLimited = isLimited;
+      emit("notice", { key: "limited", strip: isLimited ? limitStrip() : null });
     }
   },
 );
+
+function limitStrip() {
+  const line = document.createElement("p");
+  line.className = "strip-content";
+  const words = document.createElement("span");
+  words.textContent = gettext(
+    "Too many open live views from this address. This one looks every 30 s instead; close another one to make it live.",
+  );
+  line.append(icon("warning"), words);
+  const strip = document.createElement("div");
+  strip.className = "strip strip-warning";
+  strip.append(line);
+  return strip;
+}
 
 function appearance(state) {
   switch (state) {

@@ -125,9 +125,13 @@ customElements.define(
     }
 
     #patch(html) {
-      const before = statesOf(this);
-      morphChildren(this, new DOMParser().parseFromString(html, "text/html").body);
-      flashChanges(this, before);
+      const fresh = new DOMParser().parseFromString(html, "text/html").body;
+      // Whoever holds this piece may put what has come in its place instead.
+      if (this.dispatchEvent(new CustomEvent("fresh", { detail: fresh, bubbles: true, cancelable: true }))) {
+        const before = statesOf(this);
+        morphChildren(this, fresh);
+        flashChanges(this, before);
+      }
     }
   },
 );
