@@ -8,11 +8,9 @@ from playwright.sync_api import Page, expect
 from jobs.services import health
 from jobs.services.heartbeats import Pulse, Role
 from tests.conftest import MakeJob
-from tests.e2e.test_job_list import COUNT_SHIFTS, is_live
+from tests.e2e.test_job_list import COUNT_SHIFTS, LOOK_AGAIN, is_live
 
 pytestmark = pytest.mark.usefixtures("sandbox")
-
-LOOK_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"
 
 
 @pytest.fixture(autouse=True)

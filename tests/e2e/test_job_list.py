@@ -11,6 +11,7 @@ from jobs.services.snapshots import apply_snapshot
 from tests.conftest import MakeJob, MakeSnapshot
 
 SOON = 4000
+LOOK_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 

@@ -5,8 +5,10 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.lifecycle import Source
+from jobs.models import UnifiedJob
 from jobs.services.snapshots import apply_snapshot
 from tests.conftest import MakeJob, MakeSnapshot
+from tests.e2e.test_job_list import COUNT_SHIFTS, LOOK_AGAIN, is_live
 from tests.e2e.test_job_log import ASKED_AGAIN, ended_with, numbered, running
 from tests.sandbox_server import RunningSandbox
 
@@ -53,6 +55,26 @@ def test_the_head_is_live_in_every_part(
         expect(page.get_by_role("row").filter(has_text="Running")).to_contain_text("Webhook")
     if part == "/cost":
         expect(page.locator(".cost-parts")).to_contain_text("from its start until now")
+
+
+def test_a_look_at_the_provider_that_failed_is_told_where_its_word_was_told(
+    page: Page, web: str, make_job: MakeJob
+) -> None:
+    job = make_job(origin="submitted", last_synced_at=timezone.now())
+    page.route("**/inline-progress", lambda route: route.abort())
+    page.goto(f"{web}/jobs/{job.job_id}")
+    is_live(page)
+    note = page.locator("#job-overview .list-note")
+    expect(note).to_have_text("As Replicate said just now.")
+    page.evaluate(COUNT_SHIFTS)
+    UnifiedJob.objects.update(last_sync_error="Replicate did not answer within 8 s.")
+    page.evaluate(LOOK_AGAIN)
+    expect(note).to_contain_text("The last look at Replicate failed; what is shown may be behind.")
+    UnifiedJob.objects.update(last_sync_error="")
+    page.evaluate(LOOK_AGAIN)
+    expect(note).to_have_text("As Replicate said just now.")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.shifts") == []
 
 
 def test_the_overview_shows_the_newest_lines_as_they_come(

@@ -11,9 +11,9 @@ from jobs.models import HardwarePrice, UnifiedJob
 from jobs.services import budgets, sync
 from jobs.services.cancel_requests import pursue_cancellations
 from tests.conftest import MakeJob
+from tests.e2e.test_job_list import LOOK_AGAIN
 from tests.sandbox_server import RunningSandbox
 
-LOOK_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"
 LONG = {"queue": 1, "train": 900_000}
 
 

@@ -6,10 +6,9 @@ from playwright.sync_api import Page, expect
 from jobs.access import SYSTEM
 from jobs.services import cancelling
 from jobs.services.dispatch import processor
+from tests.e2e.test_job_list import LOOK_AGAIN
 from tests.jobs.dispatch_helpers import entry_of, limit, submit
 from tests.sandbox_server import RunningSandbox
-
-LOOK_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"
 
 
 def test_queue_is_a_link_away_and_follows_what_happens(page: Page, web: str, sandbox: RunningSandbox) -> None:

@@ -12,11 +12,10 @@ from jobs.models import JobLog
 from jobs.services import health
 from jobs.services.snapshots import apply_snapshot
 from tests.conftest import MakeJob, MakeSnapshot
-from tests.e2e.test_job_list import COUNT_SHIFTS, is_live, row
+from tests.e2e.test_job_list import COUNT_SHIFTS, LOOK_AGAIN, is_live, row
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 
-LOOK_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"
 FLASHES = """
 window.flashes = [];
 const animate = Element.prototype.animate;
