@@ -19,8 +19,10 @@ DATABASES = ("sqlite", "postgresql")
 # Shuffled, so that no test leans on the one before it, and by the same dice for everybody: what fails here fails there
 # too. Another order: .venv/bin/python -m tests.run --randomly-seed=7
 ORDER = ("--randomly-seed=20261124",)
-# A file stays in one process: the browser of a file is started once.
-PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+# A file stays in one process: the browser of a file is started once. One process more than there are cores, because the
+# tests of pages and processes wait for much of their time.
+PROCESSES = (os.cpu_count() or 1) + 1
+PARALLEL = ("--numprocesses", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
 # Left out on PostgreSQL: see above. `TEST_DATABASE=postgresql .venv/bin/python -m pytest` runs them there as well.
 SQLITE_ONLY = (
     "tests/cli",
@@ -33,7 +35,7 @@ SQLITE_ONLY = (
 )
 # Debian's package -> the names its program may have.
 PROGRAMS = {
-    "chromium": servers.BROWSERS,
+    "chromium-headless-shell": servers.BROWSERS,
     "curl": ("curl",),
     "gettext": ("msgfmt",),
     "nodejs": ("node", "nodejs"),

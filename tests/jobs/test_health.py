@@ -224,7 +224,7 @@ def test_the_page_shows_a_strip_while_something_is_not_well_and_none_otherwise(
         html = client.get(address).content.decode()
         assert re.search(r"The background worker has not been heard of for 4\d s", html)
         assert "statuses shown may be old" in html
-    assert re.search(r'<live-fragment class="notices"[^>]* role="status"', client.get("/").content.decode())
+    assert re.search(r'<live-fragment id="notices"[^>]* role="status"', client.get("/").content.decode())
 
 
 @pytest.mark.usefixtures("no_redis")

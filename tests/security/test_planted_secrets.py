@@ -233,7 +233,8 @@ def press_everything(client: Client, haul: Haul, planted: dict[str, str], job: U
             continue
         for method in ("post", "put", "patch", "delete"):
             is_token = path.endswith("/token") or "providercredential" in path
-            for body in bodies if is_token else [{}, []]:
+            others: list[Any] = [{}, []] if method == "post" else [{}]
+            for body in bodies if is_token else others:
                 answer = client.generic(method.upper(), path, json.dumps(body), content_type="application/json")
                 add(haul, f"{method.upper()} {path}", answer)
         form = {"provider": "replicate", "token": wrong, "check": "on"}
