@@ -151,7 +151,7 @@ def test_webhook_of_a_job_that_is_past_keeping_is_settled_and_not_asked_for_agai
     )
     body = make_snapshot(external_id=old["id"], status="completed", completed_at=LONG_AGO, created_at=LONG_AGO)
     monkeypatch.setattr("providers.replicate.provider.ReplicateProvider.read_webhook", lambda *_, **__: body)
-    monkeypatch.setattr("jobs.services.webhooks.zlib.decompress", lambda _: b"")
+    monkeypatch.setattr("jobs.services.webhook_applying.zlib.decompress", lambda _: b"")
     assert webhooks.apply_received() == 1
     delivery.refresh_from_db()
     assert delivery.verdict == "stale"

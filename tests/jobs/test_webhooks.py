@@ -18,8 +18,7 @@ from pytest_django import Settings
 from jobs import coordination
 from jobs.lifecycle import Source
 from jobs.models import JobLog, StatusChange, UnifiedJob, WebhookDelivery, WebhookVerdict
-from jobs.services import webhook_facts, webhooks
-from jobs.services.snapshots import apply_snapshot
+from jobs.services import webhook_applying, webhook_facts, webhooks
 from jobs.services.webhooks import Receipt
 from providers.errors import InvalidWebhook, UnknownProvider
 from providers.sandbox.signing import PUBLISHED_TEST_SECRET
@@ -363,7 +362,7 @@ def test_database_that_fails_while_applying_costs_neither_the_delivery_nor_the_a
         raise OperationalError("database is locked")
 
     with monkeypatch.context() as broken:
-        broken.setattr(webhooks, "apply_snapshot", locked)
+        broken.setattr(webhook_applying, "apply_snapshot", locked)
         assert receive(body_of(JOB, "processing")) == Receipt("received", False, None)
         assert delivery().verdict == "received"
         assert "database is locked" in delivery().error
@@ -385,8 +384,8 @@ def test_database_that_fails_even_to_note_the_failure_leaves_the_delivery_for_la
         raise OperationalError("database is locked")
 
     with monkeypatch.context() as broken:
-        broken.setattr(webhooks, "apply_snapshot", locked)
-        broken.setattr(webhooks, "_update", locked)
+        broken.setattr(webhook_applying, "apply_snapshot", locked)
+        broken.setattr(webhook_applying, "_update", locked)
         assert receive(body_of(JOB, "processing")).verdict == "received"
     assert webhooks.apply_received() == 0
     all_due()
@@ -403,33 +402,10 @@ def test_delivery_that_cannot_be_kept_is_not_acknowledged(monkeypatch: pytest.Mo
     assert webhooks.verdict_counts("replicate") == {}
 
 
-def test_poisonous_delivery_holds_up_no_other(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_job(external_id="poison", status="queued")
-    good = make_job(external_id=JOB, status="queued")
-
-    def poisoned(report: Any, **arguments: Any) -> Any:
-        if report.external_id == "poison":
-            raise ZeroDivisionError("poison")
-        return apply_snapshot(report, **arguments)
-
-    with monkeypatch.context() as before:
-        before.setattr(webhooks, "apply_snapshot", lambda *_, **__: 1 / 0)
-        receive(body_of("poison"))
-        receive(body_of(JOB))
-    monkeypatch.setattr(webhooks, "apply_snapshot", poisoned)
-    for _ in range(3):
-        all_due()
-        webhooks.apply_received()
-    assert known(good).status == "running"
-    kept = WebhookDelivery.objects.get(external_id="poison")
-    assert (kept.verdict, kept.attempts) == ("received", 3)
-    assert "ZeroDivisionError" in kept.error
-
-
 def test_request_that_died_after_keeping_is_made_up_for(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job(external_id=JOB, status="queued")
     with monkeypatch.context() as killed:
-        killed.setattr(webhooks, "_attempt", lambda *_, **__: None)
+        killed.setattr(webhooks, "attempt", lambda *_, **__: None)
         receive(body_of(JOB, "processing"))
     # Still the request's, as far as anybody knows.
     assert webhooks.apply_received() == 0
@@ -441,7 +417,7 @@ def test_request_that_died_after_keeping_is_made_up_for(make_job: MakeJob, monke
 def test_delivery_is_claimed_by_one_worker_only(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     make_job(external_id=JOB)
     with monkeypatch.context() as killed:
-        killed.setattr(webhooks, "_attempt", lambda *_, **__: None)
+        killed.setattr(webhooks, "attempt", lambda *_, **__: None)
         receive(body_of(JOB))
     all_due()
     both_read = [delivery(), delivery()]
@@ -453,7 +429,7 @@ def test_settled_delivery_is_not_settled_twice(make_job: MakeJob) -> None:
     job = make_job(external_id=JOB)
     receive(body_of(JOB, "succeeded", completed_at="2026-11-24T01:00:00Z"))
     kept = delivery()
-    webhooks._settle(kept, WebhookVerdict.STALE, job=job)
+    webhook_applying.settle(kept, WebhookVerdict.STALE, job=job)
     assert delivery().verdict == "applied"
     assert webhooks.verdict_counts("replicate") == {"applied": 1}
 
