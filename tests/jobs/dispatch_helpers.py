@@ -1,5 +1,6 @@
 """Submitted jobs, and the passing of time, for tests of the queue."""
 
+import hashlib
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -49,6 +50,19 @@ def submit(
     )
     QueueEntry.objects.create(job=job, **entry)
     return job
+
+
+def stored(content: bytes = b"PK" * 50_000, name: str = "mugs.zip") -> DatasetArchive:
+    """A dataset that was uploaded to us."""
+    archive = DatasetArchive.objects.create(
+        archive_id=hashlib.md5(content).hexdigest(),
+        name=name,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    archive.path.parent.mkdir(exist_ok=True)
+    archive.path.write_bytes(content)
+    return archive
 
 
 def entry_of(job: UnifiedJob) -> QueueEntry:

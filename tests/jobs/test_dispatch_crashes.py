@@ -16,15 +16,16 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from pytest_django import Settings
 
 from jobs import coordination, events
 from jobs.lifecycle import Source
-from jobs.models import QueueEntry, UnifiedJob
-from jobs.services import call_governor, queue, snapshots, sync
-from jobs.services.dispatch import calls, claiming, endings, looking, processor, sending
+from jobs.models import DatasetArchive, QueueEntry, UnifiedJob
+from jobs.services import call_governor, queue, snapshots, sync, telemetry
+from jobs.services.dispatch import calls, claiming, endings, looking, processor, sending, uploading
 from providers import registry
 from providers.replicate import launching, provider
-from tests.jobs.dispatch_helpers import at_sandbox, entry_of, is_unbroken, let_pass, limit, settle, submit
+from tests.jobs.dispatch_helpers import at_sandbox, entry_of, is_unbroken, let_pass, limit, settle, stored, submit
 from tests.sandbox_server import RunningSandbox
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
@@ -32,10 +33,14 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 KILLED = 77
 CHILD_SECONDS = 20
 # Everything from the claim to the commit of the answer.
-MODULES = (calls, claiming, endings, looking, processor, sending, queue, snapshots, events, launching, provider)
+MODULES = (
+    *(calls, claiming, endings, looking, processor, sending, uploading, queue, snapshots, events, launching),
+    provider,
+)
 FILES = frozenset(str(module.__file__) for module in MODULES)
 
 WRITING = frozenset(str(module.__file__) for module in (snapshots, events))
+UPLOADING = frozenset(str(module.__file__) for module in (endings, uploading))
 
 Line = tuple[str, int]
 
@@ -113,6 +118,12 @@ def assert_whole(sandbox: RunningSandbox, job: UnifiedJob, where: str) -> None:
     assert is_unbroken(job), where
 
 
+@pytest.fixture(autouse=True)
+def _nobody_else_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that writes its counts when the child is made would leave it a lock that nobody opens."""
+    monkeypatch.setattr(telemetry, "flush", lambda: None)
+
+
 @pytest.fixture
 def roomy() -> Iterator[None]:
     limit(max_concurrent=3, user_max_concurrent=3)
@@ -157,3 +168,34 @@ def test_looking_for_a_lost_answer_may_stop_at_any_line(sandbox: RunningSandbox,
         let_pass(61)
         settle()
         assert_whole(sandbox, job, where)
+
+
+def test_bringing_a_dataset_may_stop_at_any_line(
+    sandbox: RunningSandbox, roomy: None, tmp_path: Path, settings: Settings
+) -> None:
+    settings.STORE_DIR = tmp_path
+
+    def claim(name: str) -> UnifiedJob:
+        job = submit(name, archive=stored(name.encode()))
+        processor.process()
+        assert entry_of(job).status == "dispatching"
+        return job
+
+    first = claim("undisturbed")
+    # How the job is then sent, and how that is written, is gone through above.
+    lines = [line for line in lines_of(uploading.upload_waiting, tmp_path / "lines") if line[0] in UPLOADING]
+    assert_whole(sandbox, first, "undisturbed")
+    assert len([line for line in lines if line[0] == str(uploading.__file__)]) > 50
+    for line in lines:
+        where = f"{Path(line[0]).name}:{line[1]}"
+        job = claim(where)
+        assert run_in_child(kill_at(line), uploading.upload_waiting) == KILLED, where
+        # What the dead one held in Redis runs out.
+        coordination.client().flushdb()
+        for _ in range(4):
+            let_pass(61)
+            settle(passes=2)
+            uploading.upload_waiting()
+        assert_whole(sandbox, job, where)
+        archive = DatasetArchive.objects.get(submissions__job=job)
+        assert at_sandbox(sandbox, job)[0]["input"]["images"] == archive.provider_url, where

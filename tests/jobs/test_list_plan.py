@@ -30,7 +30,7 @@ def sorts(sql: str) -> bool:
         if connection.vendor == "sqlite":
             cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
             return any("TEMP B-TREE" in str(row) for row in cursor.fetchall())
-        # A table of one row is read as a whole and put in order, unless that is forbidden: then only if no index has it.
+        # A table of one row is read as a whole and put in order, unless that is forbidden or no index has the order.
         for way in ("seqscan", "bitmapscan", "sort", "incremental_sort"):
             cursor.execute(f"SET LOCAL enable_{way} = off")
         cursor.execute(f"EXPLAIN {sql}")

@@ -1,6 +1,5 @@
 """Datasets on their way to the provider."""
 
-import hashlib
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from jobs.access import SYSTEM
 from jobs.models import DatasetArchive
 from jobs.services import cancelling
 from jobs.services.dispatch import looking, processor, uploading
-from tests.jobs.dispatch_helpers import at_sandbox, entry_of, history_of, let_pass, submit
+from tests.jobs.dispatch_helpers import at_sandbox, entry_of, history_of, let_pass, stored, submit
 from tests.sandbox_server import RunningSandbox
 
 pytestmark = pytest.mark.django_db
@@ -23,18 +22,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _store(settings: Settings, tmp_path: Path) -> None:
     settings.STORE_DIR = tmp_path
-
-
-def stored(content: bytes = b"PK" * 50_000, name: str = "mugs.zip") -> DatasetArchive:
-    archive = DatasetArchive.objects.create(
-        archive_id=hashlib.md5(content).hexdigest(),
-        name=name,
-        size_bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-    )
-    archive.path.parent.mkdir(exist_ok=True)
-    archive.path.write_bytes(content)
-    return archive
 
 
 def posts(sandbox: RunningSandbox, path: str) -> int:
