@@ -60,9 +60,12 @@ DELIVERIES_PER_PASS = 5_000
 PASS_SECONDS = 30.0
 # Renewed after each delivery, or each batch of them.
 LEASE_SECONDS = 30.0
-# So many that came in a flood are applied by one write, and so much of them is in memory.
-BATCH_DELIVERIES = 100
+# So many that came in a flood are applied by one write, and so much of them is in memory. With a hundred, SQLite's one
+# writer keeps those who bring more waiting so long that a sixth fewer get in (docs/performance.md).
+BATCH_DELIVERIES = 20
 BATCH_BYTES = 8 * 1024**2
+# After each write as long as it took, and no longer than this: those who bring more write to the same database.
+LONGEST_REST_SECONDS = 0.25
 
 # Beside more than so many others in this process a request keeps its delivery and is done, and the worker applies it.
 # To keep one takes a third of the time: so a flood is taken in, however long it takes to be worked off.
@@ -136,9 +139,11 @@ def _go_through_inbox(provider: str) -> int:
             return 0
         due = _due_now().filter(provider=provider).values_list("pk", "body_bytes", "attempts")[:DELIVERIES_PER_PASS]
         for pks in _batches(due):
-            if time.monotonic() > deadline:
+            began = time.monotonic()
+            if began > deadline:
                 break
             settled += _take(pks, asker, renew)
+            time.sleep(min(time.monotonic() - began, LONGEST_REST_SECONDS))
     return settled
 
 
