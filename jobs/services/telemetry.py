@@ -97,6 +97,10 @@ def flush() -> None:
     except redis.RedisError as error:
         logger.debug("metrics kept for later: Redis is away", error=str(error))
         _add(taken)
+    # The thread that writes must outlive it, and what it had in hand is not to be lost.
+    except Exception:
+        logger.exception("metrics kept for later")
+        _add(taken)
 
 
 def totals() -> dict[Series, float]:

@@ -52,9 +52,10 @@ def test_a_clock_that_is_behind_makes_no_negative_durations() -> None:
     assert (total("took", telemetry.SUM), total("took", "0.05")) == (0, 1)
 
 
-def test_what_is_counted_while_redis_is_away_is_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [redis.ConnectionError("away"), ValueError("I/O operation on closed file")])
+def test_what_cannot_be_written_now_is_written_later(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise redis.ConnectionError("away")
+        raise error
 
     telemetry.count("calls")
     monkeypatch.setattr(redis.client.Pipeline, "execute", refuse)
