@@ -58,6 +58,24 @@ def test_a_choice_is_sent_at_once_and_the_back_button_undoes_it(
     expect(page.get_by_role("combobox", name="Order")).to_have_value("newest")
 
 
+def test_a_failed_look_is_told_in_the_row_and_moves_nothing(page: Page, web: str, make_job: MakeJob) -> None:
+    jobs = [make_job(config_name=f"job {number}", last_synced_at=datetime.now(UTC)) for number in range(3)]
+    page.route("**/inline-progress", lambda route: route.abort())
+    page.goto(web)
+    is_live(page)
+    problem = row(page, jobs[1]).locator(".sync-problem")
+    expect(problem).to_have_count(0)
+    page.evaluate(COUNT_SHIFTS)
+    UnifiedJob.objects.filter(pk=jobs[1].pk).update(last_sync_error="Replicate did not answer within 8 s.")
+    page.evaluate(LOOK_AGAIN)
+    expect(problem).to_be_visible()
+    UnifiedJob.objects.filter(pk=jobs[1].pk).update(last_sync_error="")
+    page.evaluate(LOOK_AGAIN)
+    expect(problem).to_have_count(0)
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.shifts") == []
+
+
 def test_nothing_moves_while_jobs_come_change_and_go(
     page: Page, web: str, make_job: MakeJob, make_snapshot: MakeSnapshot
 ) -> None:
