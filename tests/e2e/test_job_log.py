@@ -11,6 +11,7 @@ from jobs.lifecycle import Source
 from jobs.models import JobLog, UnifiedJob
 from jobs.services.snapshots import apply_snapshot
 from tests.conftest import MakeJob, MakeSnapshot
+from tests.e2e.test_live_updates import until
 from tests.sandbox_server import RunningSandbox
 
 LONG_RUN = {"queue": 1.0, "train": 100_000.0}
@@ -535,6 +536,11 @@ def test_key_downloads_what_was_saved(page: Page, web: str, make_job: MakeJob) -
     assert download.value.path().read_text() == numbered(3)
 
 
+def first_line_comes_near(log: Locator, line: float, within: float) -> None:
+    """Wait for it; in the moment between a drag and its drawing there is no line."""
+    until(log.page, lambda: any(abs(first - line) <= within for first in lines_in_view(log)[:1]))
+
+
 def test_a_log_higher_than_a_browser_can_draw_is_reached_to_its_end(page: Page, web: str, make_job: MakeJob) -> None:
     # 600,000 lines are 11 million pixels; the scroller is 8 million high.
     log = opened(page, web, ended_with(make_job, "x\n" * 599_999 + "last\n"))
@@ -544,29 +550,25 @@ def test_a_log_higher_than_a_browser_can_draw_is_reached_to_its_end(page: Page, 
     # A turn of the wheel moves the lines by as many pixels as ever.
     log.hover()
     for _ in range(3):
-        before = lines_in_view(log)[0]
-        page.mouse.wheel(0, -400)
-        page.wait_for_timeout(300)
         height = log.locator("[data-line]").first.evaluate("line => line.offsetHeight")
-        assert abs(before - lines_in_view(log)[0] - 400 / height) <= 1
+        goal = lines_in_view(log)[0] - 400 / height
+        page.mouse.wheel(0, -400)
+        first_line_comes_near(log, goal, 1)
     # A drag goes through all of it.
     for share in (0.5, 0.25, 0.0):
         log.evaluate("(log, share) => { log.scrollTop = (log.scrollHeight - log.clientHeight) * share; }", share)
-        page.wait_for_timeout(400)
-        assert abs(lines_in_view(log)[0] - 600_000 * share) < 600
+        first_line_comes_near(log, 600_000 * share, 600)
     assert lines_in_view(log)[0] == 1
     page.evaluate("location.hash = '#L400000'")
     expect(log.locator('[data-line="400000"]')).to_be_visible()
     assert 400_000 in lines_in_view(log)
     # What stands at the scroller's own beginning is not the log's: one can go on upwards from there.
     page.evaluate("location.hash = '#L300'")
-    page.wait_for_timeout(400)
+    expect(log.locator('[data-line="300"]')).to_be_visible()
     log.hover()
     for _ in range(12):
         page.mouse.wheel(0, -600)
         page.wait_for_timeout(120)
-    page.wait_for_timeout(300)
-    assert lines_in_view(log)[0] == 1
+    until(page, lambda: lines_in_view(log)[:1] == [1])
     page.keyboard.press("End")
-    page.wait_for_timeout(300)
-    assert lines_in_view(log)[-1] == 600_000
+    until(page, lambda: lines_in_view(log)[-1:] == [600_000])
