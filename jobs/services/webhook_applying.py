@@ -233,6 +233,7 @@ def _is_news(applied: Applied, report: JobSnapshot | JobHint, began: datetime) -
 def settle(
     delivery: WebhookDelivery, verdict: WebhookVerdict, *, job: UnifiedJob | None = None, error: str = ""
 ) -> None:
+    """Note what came of a delivery, for good; one that somebody else settled meanwhile stays as that left it."""
     delivery.verdict, delivery.settled_at, delivery.next_try_at = verdict, timezone.now(), None
     delivery.job, delivery.error = job, _storable(error)
     is_done_with = verdict in (WebhookVerdict.APPLIED, WebhookVerdict.STALE)
@@ -281,6 +282,7 @@ def _emptied(is_done_with: bool) -> dict[str, bytes]:
 
 
 def pause_seconds(attempts: int) -> float:
+    """How long to wait after so many attempts: from 5 seconds, twice as long each time, to 10 minutes."""
     return min(FIRST_PAUSE_SECONDS * 2.0 ** min(max(attempts - 1, 0), 10), LONGEST_PAUSE_SECONDS)
 
 
